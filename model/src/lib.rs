@@ -1,0 +1,26 @@
+//! What crosses the wire between Gantry's server, its browser half, its worker and its API's callers:
+//! typed ids, requests, views and [`ApiError`]. Data and its derived values only: no I/O, no clock,
+//! no AWS, no HTML. Builds for wasm.
+
+pub mod artifact;
+pub mod cold_start;
+pub mod error;
+pub mod execution;
+pub mod image;
+pub mod job;
+pub mod progress;
+pub mod time;
+
+pub use artifact::{Artifact, ArtifactKind, Manifest};
+pub use cold_start::{ColdStartComparison, ColdStartSummary, ColdStartView, HistogramBucket};
+pub use error::{ApiError, ErrorCode, FieldError};
+pub use execution::{
+    Attempt, BranchView, Execution, ExecutionStatus, IterationView, StateDetail, StateKind,
+    StateStatus, StateView, VisitView,
+};
+pub use image::{FunctionUse, Image, ImageView, Layer};
+pub use job::{
+    JobFilter, JobId, JobPage, JobStatus, JobSummary, JobView, RerunOffer, StatusCounts, SubmitJob,
+};
+pub use progress::{Progress, ProgressLine};
+pub use time::TimestampMs;
