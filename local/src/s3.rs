@@ -1,0 +1,94 @@
+//! S3: `s3s` over plain files.
+//!
+//! Owns the credentials rule and what a browser on another port needs (CORS). Refuses to interpret S3
+//! itself: that is `s3s`'s.
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::{HeaderValue, Method, Response, StatusCode, header};
+use s3s::S3Result;
+use s3s::auth::{S3Auth, SecretKey};
+use s3s::service::{S3Service, S3ServiceBuilder};
+use s3s_fs::FileSystem;
+
+use crate::store::Store;
+use crate::wire::{AwsError, SECRET_ACCESS_KEY};
+
+/// Any access key id, one secret: signatures (and a presigned URL's end) are really checked.
+struct OneSecret;
+
+#[async_trait::async_trait]
+impl S3Auth for OneSecret {
+    async fn get_secret_key(&self, _access_key: &str) -> S3Result<SecretKey> {
+        Ok(SecretKey::from(SECRET_ACCESS_KEY))
+    }
+}
+
+/// Opens S3 over `DIR/s3`.
+pub fn service(store: &Store) -> Result<S3Service, AwsError> {
+    let root = store.data.join("s3");
+    std::fs::create_dir_all(&root)?;
+    let files = FileSystem::new(&root).map_err(|error| {
+        tracing::error!(?error, "cannot open the objects");
+        AwsError::new(
+            500,
+            "InternalError",
+            format!("cannot open {}", root.display()),
+        )
+    })?;
+    let mut builder = S3ServiceBuilder::new(files);
+    builder.set_auth(OneSecret);
+    Ok(builder.build())
+}
+
+/// Answers one request.
+pub async fn answer(service: S3Service, request: Request) -> Response<Body> {
+    let origin = request.headers().get(header::ORIGIN).cloned();
+    if let (&Method::OPTIONS, Some(origin)) = (request.method(), &origin) {
+        let asked = request
+            .headers()
+            .get(header::ACCESS_CONTROL_REQUEST_HEADERS)
+            .cloned();
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        allow(&mut response, origin.clone());
+        let headers = response.headers_mut();
+        headers.insert(
+            header::ACCESS_CONTROL_ALLOW_METHODS,
+            HeaderValue::from_static("GET, HEAD, PUT, POST, DELETE"),
+        );
+        headers.insert(
+            header::ACCESS_CONTROL_MAX_AGE,
+            HeaderValue::from_static("3600"),
+        );
+        if let Some(asked) = asked {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, asked);
+        }
+        return response;
+    }
+    let request = request.map(s3s::Body::http_body_unsync);
+    let mut response = match service.call(request).await {
+        Ok(response) => response.map(Body::new),
+        Err(error) => {
+            tracing::error!(?error, "S3 failed");
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+            response
+        }
+    };
+    if let Some(origin) = origin {
+        allow(&mut response, origin);
+    }
+    response
+}
+
+/// What a bucket's CORS rule would say: every origin of this laptop may read and upload.
+fn allow(response: &mut Response<Body>, origin: HeaderValue) {
+    let headers = response.headers_mut();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    headers.insert(
+        header::ACCESS_CONTROL_EXPOSE_HEADERS,
+        HeaderValue::from_static("ETag, Content-Length, Content-Range, Accept-Ranges"),
+    );
+    headers.append(header::VARY, HeaderValue::from_static("Origin"));
+}
