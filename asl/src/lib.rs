@@ -1,1 +1,24 @@
-//! asl
+//! Amazon States Language, pure: parse and diagnose definitions, run executions, fold histories,
+//! draw graphs.
+//!
+//! Owns the meaning of the language (<https://states-language.net/spec.html> and AWS's developer
+//! guide) and AWS's history events. Refuses clocks, randomness, threads and I/O: whoever drives
+//! [`Execution`] tells it the time and the results of tasks, and gets commands back.
+
+pub mod diagnose;
+pub mod event;
+pub mod graph;
+pub mod history;
+pub mod layout;
+pub mod machine;
+pub mod parse;
+pub mod step;
+
+pub use diagnose::{Diagnostic, Severity};
+pub use event::{Details, EventType, HistoryEvent};
+pub use graph::{Graph, graph};
+pub use history::{Fold, Visit, VisitStatus};
+pub use layout::{Layout, layout};
+pub use machine::{StateKind, StateMachine};
+pub use parse::{Parsed, parse};
+pub use step::{Command, Execution, Input, Outcome, Start, TaskId, TimerId};
