@@ -1,0 +1,135 @@
+//! History events of executions, in AWS's wire format, and which histories are still to be read.
+
+use serde_json::Value;
+
+use super::{During, Store, StoreError};
+
+impl Store {
+    /// The greatest id of an execution's events; 0 when there are none.
+    pub async fn history_last_id(&self, arn: &str) -> Result<i64, StoreError> {
+        let (id,): (Option<i64>,) =
+            sqlx::query_as("SELECT MAX(id) FROM history_event WHERE execution_arn = $1")
+                .bind(arn)
+                .fetch_one(&self.read)
+                .await
+                .during("find a history's end")?;
+        Ok(id.unwrap_or(0))
+    }
+
+    /// Adds events by id; those that are there stay. Returns how many were new.
+    pub async fn add_history(&self, arn: &str, events: &[(i64, Value)]) -> Result<u64, StoreError> {
+        const DOING: &str = "add history events";
+        let mut transaction = self.begin(DOING).await?;
+        let mut added = 0;
+        for (id, event) in events {
+            let result = sqlx::query(
+                "INSERT INTO history_event (execution_arn, id, event) SELECT $1, $2, $3
+                 WHERE EXISTS (SELECT 1 FROM execution WHERE arn = $1) ON CONFLICT DO NOTHING",
+            )
+            .bind(arn)
+            .bind(id)
+            .bind(event.to_string())
+            .execute(&mut *transaction)
+            .await
+            .during(DOING)?;
+            added += result.rows_affected();
+        }
+        transaction.commit().await.during(DOING)?;
+        Ok(added)
+    }
+
+    /// At most `limit` events with ids greater than `after`, in order.
+    pub async fn history_after(
+        &self,
+        arn: &str,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<Value>, StoreError> {
+        let rows: Vec<(String,)> = sqlx::query_as(
+            "SELECT event FROM history_event WHERE execution_arn = $1 AND id > $2 ORDER BY id LIMIT $3",
+        )
+        .bind(arn)
+        .bind(after)
+        .bind(limit)
+        .fetch_all(&self.read)
+        .await
+        .during("read history events")?;
+        rows.into_iter()
+            .map(|(text,)| {
+                serde_json::from_str(&text).map_err(|_| StoreError::Unreadable {
+                    what: "history event",
+                    text: arn.to_owned(),
+                })
+            })
+            .collect()
+    }
+
+    /// Notes that a history was read just now, and whether up to the event that ended the execution.
+    pub async fn history_read(
+        &self,
+        arn: &str,
+        redrive_count: u32,
+        complete: bool,
+        now_ms: i64,
+    ) -> Result<(), StoreError> {
+        // A redrive that came meanwhile made the history incomplete again: hence its count.
+        sqlx::query(
+            "UPDATE execution SET history_read_at_ms = $3,
+                 history_complete = history_complete OR ($4 AND redrive_count = $2 AND status NOT IN ('RUNNING', 'PENDING_REDRIVE'))
+             WHERE arn = $1",
+        )
+        .bind(arn)
+        .bind(redrive_count)
+        .bind(now_ms)
+        .bind(complete)
+        .execute(&self.write)
+        .await
+        .during("note a read history")?;
+        Ok(())
+    }
+
+    /// Executions whose history was read last before `before_ms` and not to its end, longest ago first:
+    /// ended ones before running ones, because an ended one is read once and then never again.
+    pub async fn histories_unread(
+        &self,
+        before_ms: i64,
+        limit: u32,
+    ) -> Result<Vec<String>, StoreError> {
+        let rows: Vec<(String,)> = sqlx::query_as(
+            "SELECT arn FROM execution WHERE NOT history_complete AND history_read_at_ms < $1
+             ORDER BY status IN ('RUNNING', 'PENDING_REDRIVE'), history_read_at_ms LIMIT $2",
+        )
+        .bind(before_ms)
+        .bind(limit)
+        .fetch_all(&self.read)
+        .await
+        .during("find unread histories")?;
+        Ok(rows.into_iter().map(|(arn,)| arn).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::store::{NewExecution, outbox::testing::submit, testing::store};
+
+    #[tokio::test]
+    async fn events_are_kept_once_and_in_order() {
+        let (_folder, store) = store().await;
+        let job = submit(&store, 1).await;
+        store
+            .started(None, &NewExecution::new(job, "arn:x", 1, 2), 2)
+            .await
+            .unwrap();
+        let events = [(2, json!({"id": 2})), (1, json!({"id": 1}))];
+        assert_eq!(store.add_history("arn:x", &events).await.unwrap(), 2);
+        assert_eq!(store.add_history("arn:x", &events).await.unwrap(), 0);
+        assert_eq!(store.history_last_id("arn:x").await.unwrap(), 2);
+        assert_eq!(
+            store.history_after("arn:x", 0, 9).await.unwrap(),
+            [json!({"id": 1}), json!({"id": 2})]
+        );
+        assert_eq!(store.add_history("arn:nobody's", &events).await.unwrap(), 0);
+    }
+}

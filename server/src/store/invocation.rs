@@ -1,0 +1,163 @@
+//! Invocations of Lambda functions as `platform.report` tells them, and the image digest each ran.
+
+use sqlx::{Sqlite, Transaction};
+
+use super::{During, Store, StoreError, count};
+
+/// One invocation that has ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Invocation {
+    pub request_id: String,
+    pub function: String,
+    pub version: String,
+    /// `success`, `error`, `failure` or `timeout`.
+    pub status: String,
+    /// `initDurationMs`: a cold start's time to get ready; none for a warm one.
+    pub init_ms: Option<f64>,
+    pub duration_ms: f64,
+    pub max_memory_mib: Option<i64>,
+    pub at_ms: i64,
+}
+
+/// One cold start.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ColdStart {
+    pub function: String,
+    pub digest: String,
+    pub init_ms: f64,
+    pub at_ms: i64,
+}
+
+/// How many invocations, warm and cold, a function had on an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvocationCount {
+    pub function: String,
+    pub digest: String,
+    pub count: u64,
+}
+
+impl Store {
+    /// Every cold start whose image is known, fastest first in each function and digest; at most `limit`.
+    pub async fn cold_starts(&self, limit: u32) -> Result<Vec<ColdStart>, StoreError> {
+        let rows: Vec<(String, String, f64, i64)> = sqlx::query_as(
+            "SELECT function, digest, init_ms, at_ms FROM invocation
+             WHERE init_ms IS NOT NULL AND digest IS NOT NULL ORDER BY function, digest, init_ms LIMIT $1",
+        )
+        .bind(limit)
+        .fetch_all(&self.read)
+        .await
+        .during("read cold starts")?;
+        Ok(rows
+            .into_iter()
+            .map(|(function, digest, init_ms, at_ms)| ColdStart {
+                function,
+                digest,
+                init_ms,
+                at_ms,
+            })
+            .collect())
+    }
+
+    /// Invocations by function and image.
+    pub async fn invocation_counts(&self) -> Result<Vec<InvocationCount>, StoreError> {
+        let rows: Vec<(String, String, i64)> = sqlx::query_as(
+            "SELECT function, digest, COUNT(*) FROM invocation WHERE digest IS NOT NULL GROUP BY function, digest",
+        )
+        .fetch_all(&self.read)
+        .await
+        .during("count invocations")?;
+        Ok(rows
+            .into_iter()
+            .map(|(function, digest, value)| InvocationCount {
+                function,
+                digest,
+                count: count(value),
+            })
+            .collect())
+    }
+
+    /// Function versions with invocations whose image is not known yet.
+    pub async fn versions_unresolved(
+        &self,
+        limit: u32,
+    ) -> Result<Vec<(String, String)>, StoreError> {
+        sqlx::query_as(
+            "SELECT DISTINCT function, version FROM invocation WHERE digest IS NULL LIMIT $1",
+        )
+        .bind(limit)
+        .fetch_all(&self.read)
+        .await
+        .during("find unresolved versions")
+    }
+
+    /// Notes which image a function version runs, for the invocations there are and those that come.
+    pub async fn version_resolved(
+        &self,
+        function: &str,
+        version: &str,
+        digest: &str,
+    ) -> Result<(), StoreError> {
+        const DOING: &str = "note a version's image";
+        let mut transaction = self.begin(DOING).await?;
+        // $LATEST moves from image to image, so what it ran is known for those invocations only.
+        if version != "$LATEST" {
+            sqlx::query(
+                "INSERT INTO function_version (function, version, digest) VALUES ($1, $2, $3)
+                 ON CONFLICT (function, version) DO UPDATE SET digest = excluded.digest",
+            )
+            .bind(function)
+            .bind(version)
+            .bind(digest)
+            .execute(&mut *transaction)
+            .await
+            .during(DOING)?;
+        }
+        sqlx::query(
+            "UPDATE invocation SET digest = $3 WHERE function = $1 AND version = $2 AND digest IS NULL",
+        )
+        .bind(function)
+        .bind(version)
+        .bind(digest)
+        .execute(&mut *transaction)
+        .await
+        .during(DOING)?;
+        transaction.commit().await.during(DOING)
+    }
+
+    /// Forgets invocations from before a moment, at most `limit` at a time. Returns how many.
+    pub async fn forget_invocations(&self, before_ms: i64, limit: u32) -> Result<u64, StoreError> {
+        let done = sqlx::query(
+            "DELETE FROM invocation WHERE request_id IN (SELECT request_id FROM invocation WHERE at_ms < $1 LIMIT $2)",
+        )
+        .bind(before_ms)
+        .bind(limit)
+        .execute(&self.write)
+        .await
+        .during("forget old invocations")?;
+        Ok(done.rows_affected())
+    }
+}
+
+/// Keeps an invocation once, by its request id.
+pub(super) async fn keep(
+    transaction: &mut Transaction<'static, Sqlite>,
+    invocation: &Invocation,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO invocation (request_id, function, version, digest, status, init_ms, duration_ms, max_memory_mib, at_ms)
+         VALUES ($1, $2, $3, (SELECT digest FROM function_version WHERE function = $2 AND version = $3), $4, $5, $6, $7, $8)
+         ON CONFLICT (request_id) DO NOTHING",
+    )
+    .bind(&invocation.request_id)
+    .bind(&invocation.function)
+    .bind(&invocation.version)
+    .bind(&invocation.status)
+    .bind(invocation.init_ms)
+    .bind(invocation.duration_ms)
+    .bind(invocation.max_memory_mib)
+    .bind(invocation.at_ms)
+    .execute(&mut **transaction)
+    .await
+    .during("keep an invocation")?;
+    Ok(())
+}

@@ -1,0 +1,77 @@
+//! The newest progress of each unit of work, as the worker's log lines tell it.
+
+use model::{Progress, ProgressLine};
+use sqlx::{Sqlite, Transaction};
+
+use super::{During, Store, StoreError, count};
+
+/// Progress of one unit of work: one visit to a state, in a Map of one iteration.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProgressRow {
+    pub state: String,
+    pub iteration: Option<u32>,
+    pub label: Option<String>,
+    pub progress: Progress,
+    /// When the worker wrote it.
+    pub at_ms: i64,
+}
+
+impl Store {
+    /// Every unit's newest progress in an execution, oldest line first.
+    pub async fn progress(&self, arn: &str) -> Result<Vec<ProgressRow>, StoreError> {
+        let rows: Vec<(String, i64, Option<String>, String, i64, Option<i64>, i64)> =
+            sqlx::query_as(
+                "SELECT state, iteration, label, unit, done, total, at_ms FROM progress
+                 WHERE execution_arn = $1 ORDER BY at_ms",
+            )
+            .bind(arn)
+            .fetch_all(&self.read)
+            .await
+            .during("read progress")?;
+        Ok(rows
+            .into_iter()
+            .map(
+                |(state, iteration, label, unit, done, total, at_ms)| ProgressRow {
+                    state,
+                    iteration: u32::try_from(iteration).ok(),
+                    label,
+                    progress: Progress {
+                        unit,
+                        done: count(done),
+                        total: total.map(count),
+                    },
+                    at_ms,
+                },
+            )
+            .collect())
+    }
+}
+
+/// Keeps a line unless a newer one of the same unit of work is there: shards do not keep order among each other.
+pub(super) async fn keep(
+    transaction: &mut Transaction<'static, Sqlite>,
+    line: &ProgressLine,
+    at_ms: i64,
+) -> Result<(), StoreError> {
+    let stored = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+    sqlx::query(
+        "INSERT INTO progress (execution_arn, state, entered, iteration, label, unit, done, total, at_ms)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+         ON CONFLICT (execution_arn, state, entered, iteration) DO UPDATE SET
+             label = excluded.label, unit = excluded.unit, done = excluded.done, total = excluded.total, at_ms = excluded.at_ms
+         WHERE excluded.at_ms > progress.at_ms OR (excluded.at_ms = progress.at_ms AND excluded.done >= progress.done)",
+    )
+    .bind(&line.execution)
+    .bind(&line.state)
+    .bind(&line.entered)
+    .bind(line.index.map_or(-1, i64::from))
+    .bind(&line.label)
+    .bind(&line.progress.unit)
+    .bind(stored(line.progress.done))
+    .bind(line.progress.total.map(stored))
+    .bind(at_ms)
+    .execute(&mut **transaction)
+    .await
+    .during("keep progress")?;
+    Ok(())
+}
