@@ -1,1 +1,63 @@
-fn main() {}
+//! `cargo xtask`: every developer command. Owns the table of commands; each command is a module of its name.
+//! Refuses product logic: what a command does beyond starting programs belongs to the product.
+
+mod arguments;
+mod build;
+mod install;
+mod project;
+mod site;
+mod step;
+mod wasm;
+
+use std::process::ExitCode;
+
+use arguments::Arguments;
+
+/// What a command answers: the process's exit code, or the sentence that says why it could not.
+pub type CommandResult = anyhow::Result<ExitCode>;
+
+/// A command: its name, one line about it, and what runs it.
+struct Command {
+    name: &'static str,
+    about: &'static str,
+    run: fn(Arguments) -> CommandResult,
+}
+
+const COMMANDS: &[Command] = &[Command {
+    name: "build",
+    about: "Build the browser half, the server, the local AWS and the worker",
+    run: build::run_command,
+}];
+
+fn main() -> ExitCode {
+    let mut words = std::env::args().skip(1);
+    let name = words.next().unwrap_or_default();
+    let Some(command) = COMMANDS.iter().find(|command| command.name == name) else {
+        let asked_for_help = ["", "help", "--help", "-h"].contains(&name.as_str());
+        if !asked_for_help {
+            eprintln!("xtask: there is no command {name:?}.");
+        }
+        eprintln!("{}", overview());
+        return if asked_for_help {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::from(2)
+        };
+    };
+    match (command.run)(Arguments::new(command.name, words)) {
+        Ok(code) => code,
+        Err(error) => {
+            // The whole chain in one sentence; a backtrace would help nobody who runs a command.
+            eprintln!("xtask {name}: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn overview() -> String {
+    let mut text = String::from("Usage: cargo xtask COMMAND [--help]\n\nCommands:\n");
+    for command in COMMANDS {
+        text.push_str(&format!("  {:<8} {}\n", command.name, command.about));
+    }
+    text
+}

@@ -1,0 +1,69 @@
+//! `cargo xtask build`: everything that the demo runs. Owns the order; cargo knows what is fresh.
+
+use std::process::ExitCode;
+
+use crate::arguments::Arguments;
+use crate::step::{run, step};
+use crate::{CommandResult, project, site, wasm};
+
+const USAGE: &str = "
+Usage: cargo xtask build [PART…]
+
+Builds what changed; PART is wasm (the browser half, into target/site), server, local or worker; none means all.";
+
+/// The parts, in the order in which they are built.
+const PARTS: [&str; 4] = ["wasm", "server", "local", "worker"];
+
+/// The command.
+pub fn run_command(mut arguments: Arguments) -> CommandResult {
+    if arguments.help(USAGE) {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut parts = Vec::new();
+    while let Some(part) = arguments.word() {
+        if !PARTS.contains(&part.as_str()) {
+            anyhow::bail!("there is no part {part:?}; there are {}", PARTS.join(", "));
+        }
+        parts.push(part);
+    }
+    arguments.finish()?;
+    let wanted = |part: &&str| parts.is_empty() || parts.iter().any(|given| given == part);
+    build(&PARTS.iter().copied().filter(wanted).collect::<Vec<_>>())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Builds everything.
+pub fn all() -> anyhow::Result<()> {
+    build(&PARTS)
+}
+
+/// Builds the named parts.
+pub fn build(parts: &[&str]) -> anyhow::Result<()> {
+    if parts.contains(&"wasm") {
+        step("build the browser half", || {
+            let module = wasm::build()?;
+            site::bind(&module)?;
+            site::style()
+        })?;
+    }
+    // One call for both: what they share is compiled once, with one set of features.
+    let packages: Vec<&str> = ["server", "local"]
+        .into_iter()
+        .filter(|part| parts.contains(part))
+        .collect();
+    if !packages.is_empty() {
+        step(&format!("build {}", packages.join(" and ")), || {
+            let mut command = project::cargo("build");
+            for package in &packages {
+                command.args(["--package", package]);
+            }
+            run(&mut command)
+        })?;
+    }
+    if parts.contains(&"worker") {
+        step("build the worker for its image", || {
+            run(project::cargo("build").args(["--package", "worker", "--profile", "worker"]))
+        })?;
+    }
+    Ok(())
+}
