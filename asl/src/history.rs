@@ -3,142 +3,483 @@
 //!
 //! Incremental, idempotent by event id, and tolerant of gaps.
 
-use serde::{Deserialize, Serialize};
+mod visit;
 
-use crate::event::HistoryEvent;
-use crate::machine::{StateKind, StateMachine};
+pub use visit::{Attempt, EndStatus, Ending, Iteration, Parent, ParentKind, Visit, VisitStatus};
 
-/// How far a visit, an attempt or an iteration is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[allow(missing_docs)]
-pub enum VisitStatus {
-    Running,
-    /// An attempt failed and another is due.
-    Retrying,
-    Succeeded,
-    /// Failed, and a catcher took over.
-    Caught,
-    Failed,
-    Aborted,
-}
+use std::collections::HashMap;
 
-/// One pass through a state.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Visit {
-    /// Id of the `…StateEntered` event, which names the visit within its execution.
-    pub entered_event_id: i64,
-    /// Name of the state.
-    pub state: String,
-    /// Type of the state.
-    pub kind: StateKind,
-    /// How far it is.
-    pub status: VisitStatus,
-    /// Milliseconds since the Unix epoch.
-    pub entered_at_ms: i64,
-    /// Milliseconds since the Unix epoch; also set when the visit failed or was aborted.
-    pub exited_at_ms: Option<i64>,
-    /// JSON text.
-    pub input: Option<String>,
-    /// JSON text.
-    pub output: Option<String>,
-    /// Of Task states; in order.
-    pub attempts: Vec<Attempt>,
-    /// Name of the error the visit ended with or that its last attempt met.
-    pub error: Option<String>,
-    /// What people are told about `error`.
-    pub cause: Option<String>,
-    /// The task's resource.
-    pub resource: Option<String>,
-    /// The Parallel or Map visit this one happened in.
-    pub parent: Option<Parent>,
-    /// Of Map states: number of items.
-    pub iteration_count: Option<u32>,
-    /// Of Map states: the iterations that were started, by index.
-    pub iterations: Vec<Iteration>,
-}
-
-/// Where in a Parallel or Map visit another visit belongs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Parent {
-    /// [`Visit::entered_event_id`] of the Parallel or Map visit.
-    pub entered_event_id: i64,
-    /// Which branch or iteration.
-    pub kind: ParentKind,
-}
-
-/// Which part of a Parallel or Map visit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum ParentKind {
-    /// Index of the iteration.
-    Iteration(u32),
-    /// Index of the branch.
-    Branch(u32),
-}
-
-/// One try of a task.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(missing_docs)] // Times are milliseconds since the Unix epoch.
-pub struct Attempt {
-    pub scheduled_at_ms: i64,
-    pub started_at_ms: Option<i64>,
-    pub ended_at_ms: Option<i64>,
-    pub status: VisitStatus,
-    pub error: Option<String>,
-    pub cause: Option<String>,
-}
-
-/// One iteration of a Map visit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(missing_docs)] // Times are milliseconds since the Unix epoch.
-pub struct Iteration {
-    pub index: u32,
-    pub status: VisitStatus,
-    pub started_at_ms: i64,
-    pub ended_at_ms: Option<i64>,
-}
-
-/// How the execution ended, as far as its history tells.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ending {
-    /// SUCCEEDED, FAILED, TIMED_OUT or ABORTED.
-    pub status: EndStatus,
-    /// Milliseconds since the Unix epoch.
-    pub at_ms: i64,
-    /// JSON text of the output.
-    pub output: Option<String>,
-    /// Name of the error.
-    pub error: Option<String>,
-    /// What people are told about it.
-    pub cause: Option<String>,
-}
-
-/// How an execution ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-#[allow(missing_docs)]
-pub enum EndStatus {
-    Succeeded,
-    Failed,
-    TimedOut,
-    Aborted,
-}
+use crate::event::{EventType, HistoryEvent};
+use crate::machine::{Body, StateKind, StateMachine};
 
 /// What a history amounts to so far.
 #[derive(Debug, Clone, Default)]
 pub struct Fold {
     visits: Vec<Visit>,
+    /// Where each event belongs, by its id less one; gaps are `None`.
+    places: Vec<Option<Place>>,
+    /// Branch of each state that is the first of a branch of a Parallel state.
+    branches: HashMap<String, u32>,
+    outcome: Option<Ending>,
+    started_at_ms: Option<i64>,
+    redrive_count: u32,
+    failed_state: Option<String>,
+    ended_in_fail_state: Option<String>,
+}
+
+/// Where an event belongs.
+#[derive(Debug, Clone, Copy, Default)]
+struct Place {
+    /// Index of the visit it is about, or that came last before it in its branch.
+    visit: Option<usize>,
+    parent: Option<Parent>,
 }
 
 impl Fold {
-    /// An empty fold. With the machine, branches of Parallel states can be told apart.
+    /// An empty fold. With the machine, branches of Parallel states can be told apart; without it
+    /// they are counted as they start.
     pub fn new(machine: Option<&StateMachine>) -> Fold {
-        let _ = machine;
-        Fold::default()
+        let mut branches = HashMap::new();
+        for state in machine.into_iter().flat_map(StateMachine::states) {
+            if let Body::Parallel { branches: scopes, .. } = &state.body {
+                for (branch, &scope) in scopes.iter().enumerate() {
+                    let first = machine.map(|machine| machine.state(machine.scope(scope).start));
+                    if let (Some(first), Ok(branch)) = (first, u32::try_from(branch)) {
+                        branches.insert(first.name.clone(), branch);
+                    }
+                }
+            }
+        }
+        Fold {
+            branches,
+            ..Fold::default()
+        }
     }
 
-    /// Takes one event. Events already seen change nothing.
+    /// Takes one event. Events already seen change nothing; an event whose predecessor is missing
+    /// is attributed by its name where it has one, else left out.
     pub fn apply(&mut self, event: &HistoryEvent) {
-        todo!("fold under construction {event:?}")
+        let Some(slot) = usize::try_from(event.id - 1).ok().filter(|&slot| slot < MAX_EVENTS) else {
+            return;
+        };
+        if self.places.get(slot).is_some_and(Option::is_some) {
+            return;
+        }
+        if self.places.len() <= slot {
+            self.places.resize(slot + 1, None);
+        }
+        let before = usize::try_from(event.previous_event_id - 1)
+            .ok()
+            .and_then(|slot| self.places.get(slot).copied().flatten())
+            .unwrap_or_default();
+        self.places[slot] = Some(self.place(event, before));
+    }
+
+    fn place(&mut self, event: &HistoryEvent, before: Place) -> Place {
+        use EventType::*;
+        let at_ms = event.timestamp_ms;
+        match event.kind {
+            ExecutionStarted => {
+                self.started_at_ms = Some(at_ms);
+                Place::default()
+            }
+            ExecutionSucceeded => self.end(event, EndStatus::Succeeded, before),
+            ExecutionFailed => self.end(event, EndStatus::Failed, before),
+            ExecutionTimedOut => self.end(event, EndStatus::TimedOut, before),
+            ExecutionAborted => self.end(event, EndStatus::Aborted, before),
+            ExecutionRedriven => self.redrive(event),
+            MapStateStarted => {
+                let place = self.container(before, StateKind::Map);
+                if let Some(visit) = self.open(place) {
+                    visit.iteration_count =
+                        event.details.length.and_then(|length| u32::try_from(length).ok());
+                }
+                place
+            }
+            ParallelStateStarted => {
+                let place = self.container(before, StateKind::Parallel);
+                self.open(place);
+                place
+            }
+            MapIterationStarted => self.iteration(event, before, VisitStatus::Running),
+            MapIterationSucceeded => self.iteration(event, before, VisitStatus::Succeeded),
+            MapIterationFailed => self.iteration(event, before, VisitStatus::Failed),
+            MapIterationAborted => self.iteration(event, before, VisitStatus::Aborted),
+            MapStateSucceeded | MapRunSucceeded => self.container(before, StateKind::Map),
+            ParallelStateSucceeded => self.container(before, StateKind::Parallel),
+            MapStateFailed | MapRunFailed => self.container_failed(event, before, StateKind::Map),
+            ParallelStateFailed => self.container_failed(event, before, StateKind::Parallel),
+            MapStateAborted | MapRunAborted => self.aborted(before, StateKind::Map, at_ms),
+            ParallelStateAborted => self.aborted(before, StateKind::Parallel, at_ms),
+            TaskStateAborted => self.aborted(before, StateKind::Task, at_ms),
+            WaitStateAborted => self.aborted(before, StateKind::Wait, at_ms),
+            LambdaFunctionScheduled | TaskScheduled | ActivityScheduled => {
+                if let Some(visit) = self.at(before) {
+                    visit.resource = event.details.resource.clone().or(visit.resource.take());
+                    visit.status = VisitStatus::Running;
+                    visit.exited_at_ms = None;
+                    visit.attempts.push(Attempt {
+                        scheduled_at_ms: at_ms,
+                        started_at_ms: None,
+                        ended_at_ms: None,
+                        status: VisitStatus::Running,
+                        error: None,
+                        cause: None,
+                    });
+                }
+                before
+            }
+            LambdaFunctionStarted | TaskStarted | ActivityStarted | TaskSubmitted => {
+                if let Some(attempt) = self.attempt(before) {
+                    attempt.started_at_ms.get_or_insert(at_ms);
+                }
+                before
+            }
+            LambdaFunctionSucceeded | TaskSucceeded | ActivitySucceeded => {
+                if let Some(attempt) = self.attempt(before) {
+                    attempt.ended_at_ms = Some(at_ms);
+                    attempt.status = VisitStatus::Succeeded;
+                }
+                if let Some(visit) = self.at(before) {
+                    visit.error = None;
+                    visit.cause = None;
+                }
+                before
+            }
+            LambdaFunctionFailed | LambdaFunctionScheduleFailed | LambdaFunctionStartFailed
+            | LambdaFunctionTimedOut | TaskFailed | TaskStartFailed | TaskSubmitFailed
+            | TaskTimedOut | ActivityFailed | ActivityScheduleFailed | ActivityTimedOut => {
+                if let Some(attempt) = self.attempt(before) {
+                    attempt.ended_at_ms = Some(at_ms);
+                    attempt.status = VisitStatus::Failed;
+                    attempt.error = event.details.error.clone();
+                    attempt.cause = event.details.cause.clone();
+                }
+                self.fail(event, before);
+                before
+            }
+            EvaluationFailed => {
+                self.fail(event, before);
+                before
+            }
+            MapRunStarted | MapRunRedriven => before,
+            kind => match entered(kind) {
+                Some(kind) => self.enter(event, kind, before),
+                None => self.exit(event, before),
+            },
+        }
+    }
+
+    fn at(&mut self, place: Place) -> Option<&mut Visit> {
+        place.visit.map(|visit| &mut self.visits[visit])
+    }
+
+    fn attempt(&mut self, place: Place) -> Option<&mut Attempt> {
+        self.at(place)?.attempts.last_mut()
+    }
+
+    /// Marks a container as running (again).
+    fn open(&mut self, place: Place) -> Option<&mut Visit> {
+        let visit = self.at(place)?;
+        visit.status = VisitStatus::Running;
+        visit.exited_at_ms = None;
+        visit.error = None;
+        visit.cause = None;
+        visit.iterations.clear();
+        Some(visit)
+    }
+
+    fn fail(&mut self, event: &HistoryEvent, place: Place) {
+        if let Some(visit) = self.at(place) {
+            visit.status = VisitStatus::Retrying;
+            visit.error = event.details.error.clone();
+            visit.cause = event.details.cause.clone();
+        }
+    }
+
+    fn visit_named(&self, entered_event_id: i64) -> Option<usize> {
+        self.visits
+            .binary_search_by_key(&entered_event_id, |visit| visit.entered_event_id)
+            .ok()
+    }
+
+    /// The place of what a visit is inside of.
+    fn above(&self, place: Place) -> Option<Place> {
+        let parent = place.parent?;
+        let visit = self.visit_named(parent.entered_event_id)?;
+        Some(Place {
+            visit: Some(visit),
+            parent: self.visits[visit].parent,
+        })
+    }
+
+    /// The innermost unfinished container of a kind around a place, itself included.
+    fn container(&self, from: Place, kind: StateKind) -> Place {
+        let mut next = Some(from);
+        while let Some(place) = next {
+            if let Some(visit) = place.visit.map(|visit| &self.visits[visit])
+                && visit.kind == kind
+                && (visit.exited_at_ms.is_none() || visit.status == VisitStatus::Aborted)
+            {
+                return place;
+            }
+            next = self.above(place);
+        }
+        from
+    }
+
+    fn enter(&mut self, event: &HistoryEvent, kind: StateKind, before: Place) -> Place {
+        let name = event.details.name.clone().unwrap_or_default();
+        let mut parent = before.parent;
+        // The first state of a branch follows the event that started the Parallel state.
+        if let Some(visit) = before.visit.map(|visit| &self.visits[visit])
+            && visit.kind == StateKind::Parallel
+            && visit.exited_at_ms.is_none()
+        {
+            let entered_event_id = visit.entered_event_id;
+            let branch = self.branches.get(&name).copied().unwrap_or_else(|| {
+                let branches = self.visits.iter().filter_map(|visit| visit.parent);
+                let started = branches.filter(|parent| parent.entered_event_id == entered_event_id);
+                started.count() as u32
+            });
+            parent = Some(Parent {
+                entered_event_id,
+                kind: ParentKind::Branch(branch),
+            });
+        }
+        let visit = Visit {
+            entered_event_id: event.id,
+            state: name,
+            kind,
+            status: VisitStatus::Running,
+            entered_at_ms: event.timestamp_ms,
+            exited_at_ms: None,
+            input: event.details.input.clone(),
+            output: None,
+            attempts: Vec::new(),
+            error: None,
+            cause: None,
+            resource: None,
+            parent,
+            iteration_count: None,
+            iterations: Vec::new(),
+        };
+        // Late events keep the order by id.
+        let at = self
+            .visits
+            .partition_point(|visit| visit.entered_event_id < event.id);
+        if at < self.visits.len() {
+            for place in self.places.iter_mut().flatten() {
+                place.visit = place.visit.map(|visit| visit + usize::from(visit >= at));
+            }
+        }
+        self.visits.insert(at, visit);
+        Place {
+            visit: Some(at),
+            parent,
+        }
+    }
+
+    fn exit(&mut self, event: &HistoryEvent, before: Place) -> Place {
+        let mut next = Some(before);
+        let name = event.details.name.as_deref();
+        let place = loop {
+            let Some(place) = next else { break before };
+            if place.visit.is_some_and(|visit| Some(self.visits[visit].state.as_str()) == name) {
+                break place;
+            }
+            next = self.above(place);
+        };
+        if let Some(visit) = self.at(place) {
+            visit.exited_at_ms = Some(event.timestamp_ms);
+            visit.output = event.details.output.clone();
+            visit.status = match visit.error {
+                Some(_) => VisitStatus::Caught,
+                None => VisitStatus::Succeeded,
+            };
+        }
+        place
+    }
+
+    fn iteration(&mut self, event: &HistoryEvent, before: Place, status: VisitStatus) -> Place {
+        let index = event.details.index.and_then(|index| u32::try_from(index).ok()).unwrap_or(0);
+        let map = self.container(before, StateKind::Map);
+        let inside = self.at(map).map(|visit| {
+            let at = visit.iterations.partition_point(|iteration| iteration.index < index);
+            let known = visit.iterations.get(at).is_some_and(|iteration| iteration.index == index);
+            if !known || status == VisitStatus::Running {
+                let fresh = Iteration {
+                    index,
+                    status,
+                    started_at_ms: event.timestamp_ms,
+                    ended_at_ms: None,
+                };
+                match known {
+                    true => visit.iterations[at] = fresh,
+                    false => visit.iterations.insert(at, fresh),
+                }
+            }
+            if status != VisitStatus::Running {
+                visit.iterations[at].status = status;
+                visit.iterations[at].ended_at_ms = Some(event.timestamp_ms);
+            }
+            Parent {
+                entered_event_id: visit.entered_event_id,
+                kind: ParentKind::Iteration(index),
+            }
+        });
+        match status {
+            // What follows happens inside the iteration …
+            VisitStatus::Running => Place {
+                visit: None,
+                parent: inside.or(before.parent),
+            },
+            // … and after its end around it again.
+            _ => map,
+        }
+    }
+
+    fn container_failed(&mut self, event: &HistoryEvent, before: Place, kind: StateKind) -> Place {
+        let place = self.container(before, kind);
+        let inner = before.visit.filter(|_| before.visit != place.visit);
+        // A container fails with the error of what failed inside it, also where its event names none.
+        let (mut error, mut cause) = (event.details.error.clone(), event.details.cause.clone());
+        if error.is_none() {
+            let entered = place.visit.map(|visit| self.visits[visit].entered_event_id);
+            let failed = inner.or_else(|| {
+                self.visits.iter().rposition(|visit| {
+                    visit.error.is_some()
+                        && visit.status != VisitStatus::Caught
+                        && visit.parent.map(|parent| parent.entered_event_id) == entered
+                })
+            });
+            if let Some(failed) = failed {
+                error = self.visits[failed].error.clone();
+                cause = self.visits[failed].cause.clone();
+            }
+        }
+        if let Some(failed) = inner.map(|visit| &mut self.visits[visit])
+            && failed.exited_at_ms.is_none()
+        {
+            failed.status = VisitStatus::Failed;
+            failed.exited_at_ms = Some(event.timestamp_ms);
+            failed.error = failed.error.take().or_else(|| error.clone());
+            failed.cause = failed.cause.take().or_else(|| cause.clone());
+        }
+        if let Some(visit) = self.at(place) {
+            visit.status = VisitStatus::Retrying;
+            // Nameless failures must be told from success when the state exits.
+            visit.error = Some(error.unwrap_or_else(|| "States.TaskFailed".to_owned()));
+            visit.cause = cause;
+            let entered = visit.entered_event_id;
+            self.close_inside(entered, event.timestamp_ms);
+        }
+        place
+    }
+
+    /// Ends what is still open inside a container that has ended.
+    fn close_inside(&mut self, entered_event_id: i64, at_ms: i64) {
+        let mut within = vec![entered_event_id];
+        for visit in &mut self.visits {
+            let Some(parent) = visit.parent else { continue };
+            if within.contains(&parent.entered_event_id) && visit.exited_at_ms.is_none() {
+                within.push(visit.entered_event_id);
+                close(visit, at_ms);
+            }
+        }
+        if let Some(visit) = self.visit_named(entered_event_id) {
+            close_iterations(&mut self.visits[visit], at_ms);
+        }
+    }
+
+    fn aborted(&mut self, before: Place, kind: StateKind, at_ms: i64) -> Place {
+        let place = match kind {
+            StateKind::Map | StateKind::Parallel => self.container(before, kind),
+            _ => before,
+        };
+        if let Some(visit) = self.at(place) {
+            visit.status = VisitStatus::Aborted;
+            visit.exited_at_ms = Some(at_ms);
+            close_iterations(visit, at_ms);
+        }
+        place
+    }
+
+    fn end(&mut self, event: &HistoryEvent, status: EndStatus, before: Place) -> Place {
+        let at_ms = event.timestamp_ms;
+        let details = &event.details;
+        self.outcome = Some(Ending {
+            status,
+            at_ms,
+            output: details.output.clone(),
+            error: details.error.clone(),
+            cause: details.cause.clone(),
+        });
+        if status == EndStatus::Failed {
+            self.blame(event, before);
+        }
+        for visit in &mut self.visits {
+            if visit.exited_at_ms.is_none() {
+                close(visit, at_ms);
+            }
+        }
+        before
+    }
+
+    /// Finds the state in which the error arose that ends the execution.
+    fn blame(&mut self, event: &HistoryEvent, before: Place) {
+        let details = &event.details;
+        if let Some(visit) = self.at(before)
+            && visit.exited_at_ms.is_none()
+        {
+            visit.status = VisitStatus::Retrying;
+            visit.error = visit.error.take().or_else(|| details.error.clone());
+            visit.cause = visit.cause.take().or_else(|| details.cause.clone());
+        }
+        let last = before.visit.map(|visit| &self.visits[visit]);
+        self.ended_in_fail_state = last
+            .filter(|visit| visit.kind == StateKind::Fail && visit.parent.is_none())
+            .map(|visit| visit.state.clone());
+        let is_cause = |visit: &&Visit| {
+            !matches!(visit.kind, StateKind::Fail | StateKind::Parallel | StateKind::Map)
+                && visit.error.is_some()
+                && visit.error == details.error
+        };
+        let failed = self.visits.iter().rev().find(is_cause).or(last);
+        self.failed_state = failed.map(|visit| visit.state.clone());
+    }
+
+    fn redrive(&mut self, event: &HistoryEvent) -> Place {
+        self.outcome = None;
+        self.failed_state = None;
+        self.ended_in_fail_state = None;
+        self.redrive_count = match event.details.redrive_count {
+            Some(count) => u32::try_from(count).unwrap_or(self.redrive_count),
+            None => self.redrive_count + 1,
+        };
+        // The one state of the machine itself that was entered and not exited goes on.
+        let resumed = self.visits.iter().rposition(|visit| {
+            visit.parent.is_none() && !matches!(visit.status, VisitStatus::Succeeded | VisitStatus::Caught)
+        });
+        let mut within = Vec::new();
+        for (at, visit) in self.visits.iter_mut().enumerate() {
+            let is_inside = visit
+                .parent
+                .is_some_and(|parent| within.contains(&parent.entered_event_id));
+            let is_container = matches!(visit.kind, StateKind::Parallel | StateKind::Map);
+            let is_unfinished = !matches!(visit.status, VisitStatus::Succeeded | VisitStatus::Caught);
+            if Some(at) == resumed || (is_inside && is_container && is_unfinished) {
+                visit.status = VisitStatus::Running;
+                visit.exited_at_ms = None;
+                visit.error = None;
+                visit.cause = None;
+                within.push(visit.entered_event_id);
+            }
+        }
+        Place {
+            visit: resumed,
+            parent: None,
+        }
     }
 
     /// All visits in the order they were entered.
@@ -148,31 +489,68 @@ impl Fold {
 
     /// How the execution ended; `None` while it runs (again, after a redrive).
     pub fn outcome(&self) -> Option<&Ending> {
-        None
+        self.outcome.as_ref()
     }
 
     /// The highest event id seen; 0 if none.
     pub fn last_event_id(&self) -> i64 {
-        0
+        self.places.len() as i64
     }
 
     /// When the execution started, by its first event.
     pub fn started_at_ms(&self) -> Option<i64> {
-        None
+        self.started_at_ms
     }
 
     /// How often the execution was redriven.
     pub fn redrive_count(&self) -> u32 {
-        0
+        self.redrive_count
     }
 
     /// The state in which the error that ended the execution arose first.
     pub fn failed_state(&self) -> Option<&str> {
-        None
+        self.failed_state.as_deref()
     }
 
-    /// The Fail state that ended the execution, if one did.
+    /// The Fail state of the machine itself that ended the execution, if one did: a redrive would
+    /// only enter it again.
     pub fn ended_in_fail_state(&self) -> Option<&str> {
-        None
+        self.ended_in_fail_state.as_deref()
     }
 }
+
+/// Events of one execution that are looked at; AWS ends an execution at 25,000.
+/// <https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html>
+const MAX_EVENTS: usize = 100_000;
+
+/// Ends a visit whose execution or container has ended.
+fn close(visit: &mut Visit, at_ms: i64) {
+    visit.exited_at_ms = Some(at_ms);
+    visit.status = match visit.status {
+        VisitStatus::Retrying | VisitStatus::Failed => VisitStatus::Failed,
+        _ => VisitStatus::Aborted,
+    };
+    if let Some(attempt) = visit.attempts.last_mut()
+        && attempt.ended_at_ms.is_none()
+    {
+        attempt.ended_at_ms = Some(at_ms);
+        attempt.status = VisitStatus::Aborted;
+    }
+    close_iterations(visit, at_ms);
+}
+
+fn close_iterations(visit: &mut Visit, at_ms: i64) {
+    for iteration in &mut visit.iterations {
+        if iteration.ended_at_ms.is_none() {
+            iteration.ended_at_ms = Some(at_ms);
+            iteration.status = VisitStatus::Aborted;
+        }
+    }
+}
+
+fn entered(kind: EventType) -> Option<StateKind> {
+    StateKind::from_name(kind.as_str().strip_suffix("StateEntered")?)
+}
+
+#[cfg(test)]
+mod tests;
