@@ -2,8 +2,16 @@
 //! Refuses product logic: what a command does beyond starting programs belongs to the product.
 
 mod arguments;
+mod aws;
 mod build;
+mod children;
+mod demo;
+mod deploy;
+mod image;
 mod install;
+mod jobs;
+mod local;
+mod product;
 mod project;
 mod site;
 mod step;
@@ -23,11 +31,28 @@ struct Command {
     run: fn(Arguments) -> CommandResult,
 }
 
-const COMMANDS: &[Command] = &[Command {
-    name: "build",
-    about: "Build the browser half, the server, the local AWS and the worker",
-    run: build::run_command,
-}];
+const COMMANDS: &[Command] = &[
+    Command {
+        name: "demo",
+        about: "Run the whole product on this machine and a video through it",
+        run: demo::run_command,
+    },
+    Command {
+        name: "run",
+        about: "Run the whole product without submitting anything",
+        run: demo::run_without_jobs,
+    },
+    Command {
+        name: "local",
+        about: "Run the local AWS alone",
+        run: local::run_command,
+    },
+    Command {
+        name: "build",
+        about: "Build the browser half, the server, the local AWS and the worker",
+        run: build::run_command,
+    },
+];
 
 fn main() -> ExitCode {
     let mut words = std::env::args().skip(1);
@@ -44,7 +69,8 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         };
     };
-    match (command.run)(Arguments::new(command.name, words)) {
+    let arguments = Arguments::new(command.name, words);
+    match children::end_on_signals().and_then(|()| (command.run)(arguments)) {
         Ok(code) => code,
         Err(error) => {
             // The whole chain in one sentence; a backtrace would help nobody who runs a command.

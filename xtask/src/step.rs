@@ -6,6 +6,8 @@ use std::time::Instant;
 
 use anyhow::{Context, bail};
 
+use crate::children;
+
 /// Says one thing.
 pub fn say(text: impl AsRef<str>) {
     eprintln!("{}", text.as_ref());
@@ -27,10 +29,7 @@ pub fn step<T>(what: &str, run: impl FnOnce() -> anyhow::Result<T>) -> anyhow::R
 /// Runs a program to its end, its output on standard error; a failure names the program and its exit.
 pub fn run(command: &mut Command) -> anyhow::Result<()> {
     let name = line(command);
-    let status = command
-        .stdin(Stdio::null())
-        .stdout(std::io::stderr())
-        .status()
+    let status = children::status(command.stdin(Stdio::null()).stdout(std::io::stderr()))
         .with_context(|| format!("`{name}` could not be started"))?;
     if !status.success() {
         bail!("`{name}` failed ({status})");
