@@ -1,0 +1,19 @@
+//! An [`ApiError`] as a person sees it, and only that: causes stay in the server's log.
+
+use leptos::prelude::*;
+use model::ApiError;
+
+/// The message with the request's id to quote.
+pub fn error_panel(title: &'static str, error: &ApiError) -> AnyView {
+    view! {
+        <div class="panel failure" role="alert">
+            <h2>{title}</h2>
+            <p>{error.message.clone()}</p>
+            {error
+                .request_id
+                .clone()
+                .map(|id| view! { <p class="hint">"Request " <code>{id}</code></p> })}
+        </div>
+    }
+    .into_any()
+}

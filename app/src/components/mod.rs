@@ -1,0 +1,15 @@
+//! Pieces of pages: views in, HTML out. Plain functions, so that the server and the islands draw the same.
+//! Own no data and read no clock; running times are counted by the [`crate::live::Clock`] they are given.
+
+pub mod artifacts;
+pub mod copy;
+pub mod detail;
+pub mod error;
+pub mod graph;
+pub mod job;
+pub mod json;
+pub mod lanes;
+pub mod moment;
+pub mod progress;
+pub mod rerun;
+pub mod status;

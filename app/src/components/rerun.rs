@@ -1,0 +1,98 @@
+//! The Rerun and Stop buttons: forms that say exactly what they will do.
+
+use leptos::prelude::*;
+use model::{JobId, JobStatus, RerunOffer};
+
+/// What the button says and what the line beside it explains.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RerunText {
+    /// None when there is nothing to press.
+    pub button: Option<String>,
+    pub explanation: String,
+}
+
+/// The offer in words.
+pub fn rerun_text(offer: &RerunOffer) -> RerunText {
+    match offer {
+        RerunOffer::Redrive { from_state } => RerunText {
+            button: Some(format!("Redrive from {from_state}")),
+            explanation: format!(
+                "The same execution goes on from {from_state}; what has succeeded is kept."
+            ),
+        },
+        RerunOffer::Restart { reason } => RerunText {
+            button: Some("Run again as a new execution".to_owned()),
+            explanation: reason.clone(),
+        },
+        RerunOffer::Unavailable { reason } => RerunText {
+            button: None,
+            explanation: reason.clone(),
+        },
+    }
+}
+
+/// The rerun that is offered; beside a redrive also the choice to start anew.
+pub fn rerun(id: JobId, offer: &RerunOffer) -> AnyView {
+    let text = rerun_text(offer);
+    let restart = matches!(offer, RerunOffer::Redrive { .. });
+    view! {
+        <div class="rerun">
+            <form method="post" action=format!("/jobs/{id}/rerun") class="actions">
+                {text
+                    .button
+                    .map(|button| view! { <button class="button primary">{button}</button> })}
+                {restart
+                    .then(|| {
+                        view! {
+                            <button class="button" name="mode" value="restart">
+                                "Run again as a new execution"
+                            </button>
+                        }
+                    })}
+            </form>
+            <p class="hint">{text.explanation}</p>
+        </div>
+    }
+    .into_any()
+}
+
+/// The Stop button, while there is something to stop.
+pub fn stop(id: JobId, status: JobStatus) -> AnyView {
+    (!status.is_final())
+        .then(|| {
+            view! {
+                <form method="post" action=format!("/jobs/{id}/stop")>
+                    <button class="button danger">"Stop execution"</button>
+                </form>
+            }
+        })
+        .into_any()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_button_says_what_it_will_do() {
+        let redrive = rerun_text(&RerunOffer::Redrive {
+            from_state: "Inspect".to_owned(),
+        });
+        assert_eq!(redrive.button.as_deref(), Some("Redrive from Inspect"));
+        assert!(redrive.explanation.contains("what has succeeded is kept"));
+
+        let restart = rerun_text(&RerunOffer::Restart {
+            reason: "The execution ended in a Fail state.".to_owned(),
+        });
+        assert_eq!(
+            restart.button.as_deref(),
+            Some("Run again as a new execution")
+        );
+        assert_eq!(restart.explanation, "The execution ended in a Fail state.");
+
+        let unavailable = rerun_text(&RerunOffer::Unavailable {
+            reason: "It is running.".to_owned(),
+        });
+        assert_eq!(unavailable.button, None);
+    }
+}

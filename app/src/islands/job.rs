@@ -1,0 +1,149 @@
+//! A job's page, live: the graph, the lanes, the head and what may be done follow the server.
+
+use asl::layout::Layout;
+use leptos::{
+    prelude::*,
+    wasm_bindgen::{JsCast, closure::Closure},
+};
+use model::{JobId, JobView, StateDetail};
+use serde::de::DeserializeOwned;
+use web_sys::XmlHttpRequest;
+
+use crate::{
+    components::{artifacts, detail, graph, job, json::json_block, lanes},
+    live::{Clock, follow, link_banner},
+};
+
+/// Everything about a job. `chosen` and `visit` are what the address asks for; `detail` is that state, or the one
+/// that matters most.
+#[island]
+pub fn JobPanel(
+    view: JobView,
+    layout: Option<Layout>,
+    detail: Option<StateDetail>,
+    visit: Option<i64>,
+) -> impl IntoView {
+    let id = view.job.id;
+    let input = view.input.to_string();
+    let clock = Clock::new(view.as_of_ms);
+    let view = RwSignal::new(view);
+    let link = follow(
+        format!("/api/v1/jobs/{id}/live"),
+        "job",
+        move |next: JobView| {
+            clock.set(next.as_of_ms);
+            view.set(next);
+        },
+    );
+    let as_of = Signal::derive(move || view.with(|view| view.as_of_ms));
+
+    let chosen = detail.as_ref().map(|detail| detail.name.clone());
+    let detail = RwSignal::new(detail);
+    if let Some(state) = chosen.clone() {
+        keep_detail(id, state, visit, view, detail);
+    }
+
+    // Memos, so that what has not changed is not drawn again: a playing video stays untouched.
+    let head = Memo::new(move |_| {
+        view.with(|view| {
+            let arn = view
+                .execution
+                .as_ref()
+                .map(|execution| execution.arn.clone());
+            (view.job.clone(), arn)
+        })
+    });
+    let made = Memo::new(move |_| view.with(|view| view.artifacts.clone()));
+    let playing = RwSignal::new(0);
+
+    view! {
+        <div class="job">
+            {link_banner(link, as_of)} {move || view.with(job::outcome_above)}
+            {move || head.with(|(job, arn)| job::header(job, arn.as_deref(), clock))}
+            {move || view.with(job::outcome_below)} <div class="split">
+                <section class="graph-panel" aria-labelledby="graph-title">
+                    <h2 id="graph-title">"Execution graph"</h2>
+                    {layout
+                        .map(|layout| {
+                            view! {
+                                <div class="graph-box" tabindex="0" role="group" aria-label="Graph, scrollable">
+                                    {move || {
+                                        view.with(|view| {
+                                            graph::graph(
+                                                id,
+                                                &layout,
+                                                view.execution.as_ref(),
+                                                chosen.as_deref(),
+                                            )
+                                        })
+                                    }}
+                                </div>
+                            }
+                        })}
+                    {graph::legend()}
+                </section>
+                <section class="panel detail" id="detail" aria-labelledby="detail-title">
+                    {move || detail.with(|detail| detail::panel(id, detail.as_ref(), clock))}
+                </section>
+            </div>
+            {move || view.with(|view| lanes::lanes(id, view.execution.as_ref(), clock))}
+            {move || made.with(|made| artifacts::artifacts(id, made, playing, clock))}
+            <section aria-labelledby="input-title">
+                <h2 id="input-title">"Input"</h2>
+                {json_block("As submitted", &input, Some(format!("/api/v1/jobs/{id}")), false)}
+            </section>
+        </div>
+    }
+}
+
+/// Reads the state's details again whenever something happened to it.
+fn keep_detail(
+    id: JobId,
+    state: String,
+    visit: Option<i64>,
+    view: RwSignal<JobView>,
+    detail: RwSignal<Option<StateDetail>>,
+) {
+    let url = detail::detail_url(id, &state, visit);
+    let stamp = Memo::new(move |_| {
+        view.with(|view| {
+            let execution = view.execution.as_ref()?;
+            let state = execution.states.iter().find(|view| view.name == state)?;
+            Some((
+                execution.arn.clone(),
+                state.status,
+                state.visit_count,
+                state.retry_count,
+                state.succeeded_count,
+                state.failed_count,
+            ))
+        })
+    });
+    Effect::watch(
+        move || stamp.get(),
+        move |_, _, _| fetch(&url, move |found: StateDetail| detail.set(Some(found))),
+        false,
+    );
+}
+
+/// Reads JSON. An answer that is none is dropped: the next change asks again.
+fn fetch<T: DeserializeOwned + 'static>(url: &str, take: impl Fn(T) + 'static) {
+    let Ok(request) = XmlHttpRequest::new() else {
+        return;
+    };
+    if request.open("GET", url).is_err() {
+        return;
+    }
+    let answered = request.clone();
+    let on_load = Closure::once_into_js(move || {
+        if answered.status() == Ok(200)
+            && let Ok(Some(text)) = answered.response_text()
+            && let Ok(found) = serde_json::from_str(&text)
+        {
+            take(found);
+        }
+    });
+    request.set_onload(Some(on_load.unchecked_ref()));
+    // A failed send shows as the lost stream beside it.
+    let _ = request.send();
+}

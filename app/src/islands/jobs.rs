@@ -1,0 +1,168 @@
+//! The list of jobs, live on its first page: counts, rows and ages follow the server.
+
+use leptos::prelude::*;
+use model::{JobPage, JobStatus, JobSummary};
+
+use crate::{
+    components::{moment, status},
+    live::{Clock, Link, follow, link_banner},
+};
+
+/// Tabs and table. `live` on the first page only: later pages do not change.
+#[island]
+pub fn JobsTable(page: JobPage, status: Option<JobStatus>, live: bool) -> impl IntoView {
+    let clock = Clock::new(page.as_of_ms);
+    let page = RwSignal::new(page);
+    let link = if live {
+        let url = match status {
+            Some(status) => format!("/api/v1/jobs/live?status={}", status.as_str()),
+            None => "/api/v1/jobs/live".to_owned(),
+        };
+        follow(url, "jobs", move |view: JobPage| {
+            clock.set(view.as_of_ms);
+            page.set(view);
+        })
+    } else {
+        signal(Link::Still).0
+    };
+    let as_of = Signal::derive(move || page.with(|page| page.as_of_ms));
+    view! {
+        <div class="jobs">
+            {link_banner(link, as_of)} {move || page.with(|page| tabs(page, status))}
+            {move || page.with(|page| table(page, status, clock))}
+        </div>
+    }
+}
+
+fn tabs(page: &JobPage, chosen: Option<JobStatus>) -> AnyView {
+    let tab = |status: Option<JobStatus>| {
+        let (href, label, count) = match status {
+            None => ("/jobs".to_owned(), "All", page.counts.total()),
+            Some(status) => (
+                format!("/jobs?status={}", status.as_str()),
+                status.label(),
+                page.counts.of(status),
+            ),
+        };
+        let class = match status {
+            Some(status) if count > 0 => status::job_tone(status).class(),
+            _ => "",
+        };
+        view! {
+            <li>
+                <a href=href aria-current=(status == chosen).then_some("page")>
+                    {label}
+                    <span class=format!("count {class}")>{count}</span>
+                </a>
+            </li>
+        }
+    };
+    view! {
+        <nav class="tabs" aria-label="Status">
+            <ul>
+                {tab(None)} {JobStatus::ALL.into_iter().map(|status| tab(Some(status))).collect_view()}
+            </ul>
+        </nav>
+    }
+    .into_any()
+}
+
+fn table(page: &JobPage, status: Option<JobStatus>, clock: Clock) -> AnyView {
+    if page.jobs.is_empty() {
+        return empty(page, status);
+    }
+    let rows: Vec<_> = page.jobs.iter().map(|job| row(job, clock)).collect();
+    view! {
+        <table class="list">
+            <caption class="sr">"Jobs, newest first"</caption>
+            <thead>
+                <tr>
+                    <th scope="col">"Status"</th>
+                    <th scope="col">"Job"</th>
+                    <th scope="col" class="narrow-hide">
+                        "Pipeline"
+                    </th>
+                    <th scope="col">"Submitted"</th>
+                    <th scope="col" class="number narrow-hide">
+                        "Duration"
+                    </th>
+                </tr>
+            </thead>
+            <tbody>{rows}</tbody>
+        </table>
+    }
+    .into_any()
+}
+
+fn row(job: &JobSummary, clock: Clock) -> AnyView {
+    let tone = status::job_tone(job.status);
+    let why = job.error.clone().map(|error| {
+        let place = job
+            .failed_state
+            .clone()
+            .map(|state| format!(" in {state}"))
+            .unwrap_or_default();
+        view! { <span class="why"><code>{error}</code> {place}</span> }
+    });
+    let reruns = match job.rerun_count {
+        0 => None,
+        1 => Some("1 rerun".to_owned()),
+        count => Some(format!("{count} reruns")),
+    };
+    view! {
+        <tr class=tone.class()>
+            <td>{status::job_badge(job.status)}</td>
+            <th scope="row">
+                <a class="row-link" href=format!("/jobs/{}", job.id)>
+                    {job.title.clone()}
+                </a>
+                {why}
+                <span class="source">{job.source.clone()}</span>
+                {reruns.map(|reruns| view! { <span class="hint">{reruns}</span> })}
+            </th>
+            <td class="narrow-hide">{job.pipeline.clone()}</td>
+            <td class="when">{moment::age(job.submitted_at_ms, clock)}</td>
+            <td class="number narrow-hide">
+                {job.started_at_ms.map(|started| moment::duration(started, job.ended_at_ms, clock))}
+            </td>
+        </tr>
+    }
+    .into_any()
+}
+
+fn empty(page: &JobPage, status: Option<JobStatus>) -> AnyView {
+    match (page.counts.total(), status) {
+        (0, _) => view! {
+            <div class="empty">
+                <h2>"No jobs yet"</h2>
+                <p>
+                    "A job takes one video through the pipeline. Give an address or a file, and watch it move."
+                </p>
+                <p>
+                    <a class="button primary" href="/jobs/new">
+                        "Submit the first job"
+                    </a>
+                </p>
+            </div>
+        }
+        .into_any(),
+        (_, Some(status)) => view! {
+            <div class="empty">
+                <h2>{format!("No jobs are {}", status.label().to_lowercase())}</h2>
+                <p>
+                    <a href="/jobs">"Show all jobs"</a>
+                </p>
+            </div>
+        }
+        .into_any(),
+        (_, None) => view! {
+            <div class="empty">
+                <h2>"No older jobs"</h2>
+                <p>
+                    <a href="/jobs">"Back to the newest"</a>
+                </p>
+            </div>
+        }
+        .into_any(),
+    }
+}

@@ -1,0 +1,75 @@
+//! `/jobs/{id}?state=&visit=`: one job.
+
+use leptos::prelude::*;
+use leptos_meta::Title;
+use leptos_router::hooks::{use_params_map, use_query_map};
+use model::{ApiError, ErrorCode, JobId, JobView, StateStatus};
+
+use super::{failed, set_status};
+use crate::{
+    backend::{ActionFailure, SharedBackend},
+    components::error::error_panel,
+    islands::job::JobPanel,
+};
+
+/// The state to show when the address names none: where it failed, else what is at work.
+fn default_state(view: &JobView) -> Option<String> {
+    let execution = view.execution.as_ref()?;
+    execution.failed_state.clone().or_else(|| {
+        execution
+            .states
+            .iter()
+            .find(|state| matches!(state.status, StateStatus::Running | StateStatus::Retrying))
+            .map(|state| state.name.clone())
+    })
+}
+
+/// The job.
+#[component]
+pub fn JobPage() -> impl IntoView {
+    let id = use_params_map()
+        .get_untracked()
+        .get("id")
+        .unwrap_or_default();
+    let query = use_query_map().get_untracked();
+    let backend = expect_context::<SharedBackend>();
+    let refused = use_context::<ActionFailure>();
+    Suspend::new(async move {
+        let Ok(id) = id.parse::<JobId>() else {
+            return failed(&ApiError::new(
+                ErrorCode::NotFound,
+                format!("There is no job “{id}”."),
+            ));
+        };
+        let view = match backend.job(id).await {
+            Ok(view) => view,
+            Err(error) => return failed(&error),
+        };
+        let asked = query.get("state").filter(|state| !state.is_empty());
+        let visit = query.get("visit").and_then(|visit| visit.parse().ok());
+        let state = asked.clone().or_else(|| default_state(&view));
+        let detail = match state {
+            None => None,
+            Some(state) => match backend.state_detail(id, state, visit).await {
+                Ok(detail) => Some(detail),
+                // Nobody asked for this state: the page is whole without it.
+                Err(_) if asked.is_none() => None,
+                Err(error) => return failed(&error),
+            },
+        };
+        // A queued job has no execution yet; whether there is a drawing already is the server's to say.
+        let layout = backend.job_layout(id).await.ok();
+        if let Some(ActionFailure(error)) = &refused {
+            set_status(error.code.http_status());
+        }
+        view! {
+            <Title text=format!("{}: {}", view.job.status.label(), view.job.title) />
+            <nav class="crumbs" aria-label="Breadcrumb">
+                <a href="/jobs">"Jobs"</a>
+            </nav>
+            {refused.map(|ActionFailure(error)| error_panel("That was not done", &error))}
+            <JobPanel view layout detail visit />
+        }
+        .into_any()
+    })
+}

@@ -1,0 +1,105 @@
+//! The document around every page: head, navigation, routes.
+
+use leptos::prelude::*;
+use leptos_meta::{MetaTags, Title, provide_meta_context};
+use leptos_router::{
+    components::{FlatRoutes, Route, Router},
+    hooks::use_location,
+    path,
+};
+
+use crate::pages::{
+    cold_starts::ColdStartsPage, images::ImagesPage, job::JobPage, jobs::JobsPage,
+    new_job::NewJobPage, not_found::NotFoundPage,
+};
+
+/// The crane, as a data address so that it costs no request.
+const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'%3E%3Crect width='32' height='32' rx='7' fill='%232f5bd7'/%3E%3Cpath d='M7 25V9h18v16M7 9l5-4h8l5 4M16 9v6M12.5 15h7v5h-7z' fill='none' stroke='white' stroke-width='2.4' stroke-linejoin='round'/%3E%3C/svg%3E";
+
+/// The whole document. Wants a [`crate::backend::SharedBackend`] and a [`crate::backend::PageStatus`] in context.
+pub fn shell(options: LeptosOptions) -> impl IntoView {
+    provide_meta_context();
+    view! {
+        <!DOCTYPE html>
+        <html lang="en">
+            <head>
+                <meta charset="utf-8" />
+                <meta name="viewport" content="width=device-width, initial-scale=1" />
+                <meta name="color-scheme" content="light dark" />
+                <link rel="icon" href=ICON />
+                <link rel="stylesheet" href="/style.css" />
+                <HydrationScripts options islands=true />
+                <MetaTags />
+            </head>
+            <body>
+                <App />
+            </body>
+        </html>
+    }
+}
+
+#[component]
+fn App() -> impl IntoView {
+    view! {
+        <Title formatter=|title: String| format!("{title} · Gantry") />
+        <Router>
+            <a class="skip" href="#main">
+                "Skip to content"
+            </a>
+            <Navigation />
+            <main id="main" tabindex="-1">
+                <FlatRoutes fallback=NotFoundPage>
+                    <Route path=path!("/jobs") view=JobsPage />
+                    <Route path=path!("/jobs/new") view=NewJobPage />
+                    <Route path=path!("/jobs/:id") view=JobPage />
+                    <Route path=path!("/images") view=ImagesPage />
+                    <Route path=path!("/cold-starts") view=ColdStartsPage />
+                </FlatRoutes>
+            </main>
+        </Router>
+    }
+}
+
+#[component]
+fn Navigation() -> impl IntoView {
+    let path = use_location().pathname.get_untracked();
+    let entry = |href: &'static str, label: &'static str| {
+        let current = if path == href {
+            Some("page")
+        } else {
+            path.strip_prefix(href)
+                .is_some_and(|rest| rest.starts_with('/') && path != "/jobs/new")
+                .then_some("true")
+        };
+        view! {
+            <li>
+                <a href=href aria-current=current>
+                    {label}
+                </a>
+            </li>
+        }
+    };
+    view! {
+        <header class="top">
+            <a class="brand" href="/jobs">
+                <svg viewBox="0 0 32 32" aria-hidden="true">
+                    <path d="M5 27V9h22v18M5 9l6-5h10l6 5M16 9v7M12 16h8v6h-8z" />
+                </svg>
+                "Gantry"
+            </a>
+            <nav aria-label="Pages">
+                <ul>
+                    {entry("/jobs", "Jobs")} {entry("/images", "Images")}
+                    {entry("/cold-starts", "Cold starts")}
+                </ul>
+            </nav>
+            <a
+                class="button primary"
+                href="/jobs/new"
+                aria-current=(path == "/jobs/new").then_some("page")
+            >
+                "New job"
+            </a>
+        </header>
+    }
+}
