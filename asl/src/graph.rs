@@ -150,10 +150,7 @@ fn add_edges(machine: &StateMachine, state: &State, at_root: bool, edges: &mut V
             Next::End => {}
         },
     }
-    for catcher in state
-        .effort()
-        .map_or(&[][..], |effort| &effort.catchers)
-    {
+    for catcher in state.effort().map_or(&[][..], |effort| &effort.catchers) {
         let label = Some(catcher.errors.join(", "));
         edges.push(edge(from, name(catcher.next), EdgeKind::Catch, label));
     }

@@ -41,7 +41,10 @@ impl Fold {
     pub fn new(machine: Option<&StateMachine>) -> Fold {
         let mut branches = HashMap::new();
         for state in machine.into_iter().flat_map(StateMachine::states) {
-            if let Body::Parallel { branches: scopes, .. } = &state.body {
+            if let Body::Parallel {
+                branches: scopes, ..
+            } = &state.body
+            {
                 for (branch, &scope) in scopes.iter().enumerate() {
                     let first = machine.map(|machine| machine.state(machine.scope(scope).start));
                     if let (Some(first), Ok(branch)) = (first, u32::try_from(branch)) {
@@ -59,7 +62,10 @@ impl Fold {
     /// Takes one event. Events already seen change nothing; an event whose predecessor is missing
     /// is attributed by its name where it has one, else left out.
     pub fn apply(&mut self, event: &HistoryEvent) {
-        let Some(slot) = usize::try_from(event.id - 1).ok().filter(|&slot| slot < MAX_EVENTS) else {
+        let Some(slot) = usize::try_from(event.id - 1)
+            .ok()
+            .filter(|&slot| slot < MAX_EVENTS)
+        else {
             return;
         };
         if self.places.get(slot).is_some_and(Option::is_some) {
@@ -91,8 +97,10 @@ impl Fold {
             MapStateStarted => {
                 let place = self.container(before, StateKind::Map);
                 if let Some(visit) = self.open(place) {
-                    visit.iteration_count =
-                        event.details.length.and_then(|length| u32::try_from(length).ok());
+                    visit.iteration_count = event
+                        .details
+                        .length
+                        .and_then(|length| u32::try_from(length).ok());
                 }
                 place
             }
@@ -146,9 +154,17 @@ impl Fold {
                 }
                 before
             }
-            LambdaFunctionFailed | LambdaFunctionScheduleFailed | LambdaFunctionStartFailed
-            | LambdaFunctionTimedOut | TaskFailed | TaskStartFailed | TaskSubmitFailed
-            | TaskTimedOut | ActivityFailed | ActivityScheduleFailed | ActivityTimedOut => {
+            LambdaFunctionFailed
+            | LambdaFunctionScheduleFailed
+            | LambdaFunctionStartFailed
+            | LambdaFunctionTimedOut
+            | TaskFailed
+            | TaskStartFailed
+            | TaskSubmitFailed
+            | TaskTimedOut
+            | ActivityFailed
+            | ActivityScheduleFailed
+            | ActivityTimedOut => {
                 if let Some(attempt) = self.attempt(before) {
                     attempt.ended_at_ms = Some(at_ms);
                     attempt.status = VisitStatus::Failed;
@@ -285,7 +301,10 @@ impl Fold {
         let name = event.details.name.as_deref();
         let place = loop {
             let Some(place) = next else { break before };
-            if place.visit.is_some_and(|visit| Some(self.visits[visit].state.as_str()) == name) {
+            if place
+                .visit
+                .is_some_and(|visit| Some(self.visits[visit].state.as_str()) == name)
+            {
                 break place;
             }
             next = self.above(place);
@@ -302,11 +321,20 @@ impl Fold {
     }
 
     fn iteration(&mut self, event: &HistoryEvent, before: Place, status: VisitStatus) -> Place {
-        let index = event.details.index.and_then(|index| u32::try_from(index).ok()).unwrap_or(0);
+        let index = event
+            .details
+            .index
+            .and_then(|index| u32::try_from(index).ok())
+            .unwrap_or(0);
         let map = self.container(before, StateKind::Map);
         let inside = self.at(map).map(|visit| {
-            let at = visit.iterations.partition_point(|iteration| iteration.index < index);
-            let known = visit.iterations.get(at).is_some_and(|iteration| iteration.index == index);
+            let at = visit
+                .iterations
+                .partition_point(|iteration| iteration.index < index);
+            let known = visit
+                .iterations
+                .get(at)
+                .is_some_and(|iteration| iteration.index == index);
             if !known || status == VisitStatus::Running {
                 let fresh = Iteration {
                     index,
@@ -441,8 +469,10 @@ impl Fold {
             .filter(|visit| visit.kind == StateKind::Fail && visit.parent.is_none())
             .map(|visit| visit.state.clone());
         let is_cause = |visit: &&Visit| {
-            !matches!(visit.kind, StateKind::Fail | StateKind::Parallel | StateKind::Map)
-                && visit.error.is_some()
+            !matches!(
+                visit.kind,
+                StateKind::Fail | StateKind::Parallel | StateKind::Map
+            ) && visit.error.is_some()
                 && visit.error == details.error
         };
         let failed = self.visits.iter().rev().find(is_cause).or(last);
@@ -459,7 +489,8 @@ impl Fold {
         };
         // The one state of the machine itself that was entered and not exited goes on.
         let resumed = self.visits.iter().rposition(|visit| {
-            visit.parent.is_none() && !matches!(visit.status, VisitStatus::Succeeded | VisitStatus::Caught)
+            visit.parent.is_none()
+                && !matches!(visit.status, VisitStatus::Succeeded | VisitStatus::Caught)
         });
         let mut within = Vec::new();
         for (at, visit) in self.visits.iter_mut().enumerate() {
@@ -467,7 +498,8 @@ impl Fold {
                 .parent
                 .is_some_and(|parent| within.contains(&parent.entered_event_id));
             let is_container = matches!(visit.kind, StateKind::Parallel | StateKind::Map);
-            let is_unfinished = !matches!(visit.status, VisitStatus::Succeeded | VisitStatus::Caught);
+            let is_unfinished =
+                !matches!(visit.status, VisitStatus::Succeeded | VisitStatus::Caught);
             if Some(at) == resumed || (is_inside && is_container && is_unfinished) {
                 visit.status = VisitStatus::Running;
                 visit.exited_at_ms = None;

@@ -193,8 +193,11 @@ impl<'a> Drawing<'a> {
         let none = Vec::new();
         let nodes = self.scopes.get(&(parent, branch)).unwrap_or(&none);
         let edges = self.lines.get(&(parent, branch)).unwrap_or(&none);
-        let local: HashMap<usize, usize> =
-            nodes.iter().enumerate().map(|(at, &node)| (node, at)).collect();
+        let local: HashMap<usize, usize> = nodes
+            .iter()
+            .enumerate()
+            .map(|(at, &node)| (node, at))
+            .collect();
         let sizes = nodes.iter().map(|&node| self.sizes[node]).collect();
         let links = edges
             .iter()

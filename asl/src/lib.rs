@@ -5,14 +5,22 @@
 //! guide) and AWS's history events. Refuses clocks, randomness, threads and I/O: whoever drives
 //! [`Execution`] tells it the time and the results of tasks, and gets commands back.
 
+pub mod choice;
+pub mod context;
+mod data;
 pub mod diagnose;
 pub mod event;
 pub mod graph;
 pub mod history;
+pub mod intrinsic;
 pub mod layout;
 pub mod machine;
 pub mod parse;
+pub mod path;
+pub mod random;
 pub mod step;
+pub mod template;
+pub mod timestamp;
 
 pub use diagnose::{Diagnostic, Severity};
 pub use event::{Details, EventType, HistoryEvent};

@@ -1,0 +1,133 @@
+//! Owns the context object (`$$`) and the scene in which expressions are evaluated.
+//!
+//! The context object is put together from parts that live on in the execution, so that reading
+//! one field of it does not copy the execution's input.
+//! <https://docs.aws.amazon.com/step-functions/latest/dg/input-output-contextobject.html>
+
+use serde_json::{Map, Value};
+
+use crate::path::{Path, Root, Segment};
+use crate::random::Random;
+
+/// The parts of the context object, in AWS's order.
+#[derive(Debug, Clone, Default)]
+pub struct Context<'a> {
+    parts: Vec<(&'static str, Part<'a>)>,
+}
+
+#[derive(Debug, Clone)]
+enum Part<'a> {
+    Borrowed(&'a Value),
+    Owned(Value),
+}
+
+impl<'a> Context<'a> {
+    /// Adds a part that lives elsewhere.
+    pub fn with(mut self, name: &'static str, part: &'a Value) -> Context<'a> {
+        self.parts.push((name, Part::Borrowed(part)));
+        self
+    }
+
+    /// Adds a part.
+    pub fn with_owned(mut self, name: &'static str, part: Value) -> Context<'a> {
+        self.parts.push((name, Part::Owned(part)));
+        self
+    }
+
+    fn part(&self, name: &str) -> Option<&Value> {
+        self.parts
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, part)| part.value())
+    }
+
+    fn whole(&self) -> Value {
+        let parts = self.parts.iter();
+        let object: Map<String, Value> = parts
+            .map(|(name, part)| ((*name).to_owned(), part.value().clone()))
+            .collect();
+        Value::Object(object)
+    }
+
+    fn find(&self, path: &Path) -> Option<Value> {
+        match path.segments() {
+            Some([Segment::Key(name), rest @ ..]) => {
+                crate::path::find(rest, self.part(name)?).cloned()
+            }
+            _ => path.find(&self.whole()),
+        }
+    }
+}
+
+impl Part<'_> {
+    fn value(&self) -> &Value {
+        match self {
+            Part::Borrowed(value) => value,
+            Part::Owned(value) => value,
+        }
+    }
+}
+
+/// What expressions can see.
+#[derive(Debug)]
+pub struct Scene<'a> {
+    /// `$`.
+    pub input: &'a Value,
+    /// `$$`.
+    pub context: &'a Context<'a>,
+    /// What functions draw from.
+    pub random: &'a mut Random,
+}
+
+impl<'a> Scene<'a> {
+    /// A scene.
+    pub fn new(input: &'a Value, context: &'a Context<'a>, random: &'a mut Random) -> Scene<'a> {
+        Scene {
+            input,
+            context,
+            random,
+        }
+    }
+
+    /// What a path finds; `None` if it is definite and finds nothing.
+    pub fn find(&self, path: &Path) -> Option<Value> {
+        match path.root() {
+            Root::Input => path.find(self.input),
+            Root::Context => self.context.find(path),
+            // Variables come with Assign, which the parser reports as not supported yet.
+            Root::Variable(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::{Expect, expect};
+    use serde_json::json;
+
+    fn check(path: &str, expected: Expect) {
+        let execution = json!({"Id": "arn", "Input": {"a": [1, 2]}});
+        let context = Context::default()
+            .with("Execution", &execution)
+            .with_owned("State", json!({"Name": "S"}));
+        let input = Value::Null;
+        let mut random = Random::new(0);
+        let scene = Scene::new(&input, &context, &mut random);
+        let found = scene.find(&Path::parse(path).expect("a path"));
+        expected.assert_eq(&found.map_or("nothing".to_owned(), |value| value.to_string()));
+    }
+
+    #[test]
+    fn find() {
+        check("$$.Execution.Input.a[1]", expect!["2"]);
+        check("$$.State.Name", expect![[r#""S""#]]);
+        check("$$.Map.Item.Index", expect!["nothing"]);
+        check("$$.Execution.Input.a[*]", expect!["[1,2]"]);
+        check(
+            "$$",
+            expect![[r#"{"Execution":{"Id":"arn","Input":{"a":[1,2]}},"State":{"Name":"S"}}"#]],
+        );
+        check("$", expect!["null"]);
+    }
+}

@@ -1,0 +1,493 @@
+//! Owns what each intrinsic function does with its arguments.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use md5::{Digest, Md5};
+use serde_json::{Map, Value, json};
+use sha1::Sha1;
+use sha2::{Sha256, Sha384, Sha512};
+
+use crate::random::Random;
+
+/// AWS's limit for what `States.Base64Encode`, `Base64Decode` and `Hash` take, in characters.
+const TEXT_MAX: usize = 10_000;
+/// AWS's limit for what `States.ArrayRange` makes.
+const RANGE_MAX: usize = 1_000;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Function {
+    Format,
+    StringToJson,
+    JsonToString,
+    Array,
+    ArrayPartition,
+    ArrayContains,
+    ArrayRange,
+    ArrayGetItem,
+    ArrayLength,
+    ArrayUnique,
+    Base64Encode,
+    Base64Decode,
+    Hash,
+    JsonMerge,
+    MathRandom,
+    MathAdd,
+    StringSplit,
+    Uuid,
+}
+
+impl Function {
+    pub(super) fn named(name: &str) -> Option<Function> {
+        Some(match name {
+            "States.Format" => Function::Format,
+            "States.StringToJson" => Function::StringToJson,
+            "States.JsonToString" => Function::JsonToString,
+            "States.Array" => Function::Array,
+            "States.ArrayPartition" => Function::ArrayPartition,
+            "States.ArrayContains" => Function::ArrayContains,
+            "States.ArrayRange" => Function::ArrayRange,
+            "States.ArrayGetItem" => Function::ArrayGetItem,
+            "States.ArrayLength" => Function::ArrayLength,
+            "States.ArrayUnique" => Function::ArrayUnique,
+            "States.Base64Encode" => Function::Base64Encode,
+            "States.Base64Decode" => Function::Base64Decode,
+            "States.Hash" => Function::Hash,
+            "States.JsonMerge" => Function::JsonMerge,
+            "States.MathRandom" => Function::MathRandom,
+            "States.MathAdd" => Function::MathAdd,
+            "States.StringSplit" => Function::StringSplit,
+            "States.UUID" => Function::Uuid,
+            _ => return None,
+        })
+    }
+
+    pub(super) fn check_arity(self, count: usize) -> Result<(), String> {
+        let (low, high) = match self {
+            Function::Format => (1, usize::MAX),
+            Function::Array => (0, usize::MAX),
+            Function::Uuid => (0, 0),
+            Function::StringToJson
+            | Function::JsonToString
+            | Function::ArrayLength
+            | Function::ArrayUnique
+            | Function::Base64Encode
+            | Function::Base64Decode => (1, 1),
+            Function::ArrayPartition
+            | Function::ArrayContains
+            | Function::ArrayGetItem
+            | Function::Hash
+            | Function::MathAdd
+            | Function::StringSplit => (2, 2),
+            Function::MathRandom => (2, 3),
+            Function::ArrayRange | Function::JsonMerge => (3, 3),
+        };
+        if (low..=high).contains(&count) {
+            return Ok(());
+        }
+        let wanted = match high {
+            usize::MAX => format!("at least {low}"),
+            _ if low == high => low.to_string(),
+            _ => format!("{low} to {high}"),
+        };
+        Err(format!("it takes {wanted} arguments, not {count}"))
+    }
+
+    pub(super) fn call(self, arguments: Vec<Value>, random: &mut Random) -> Result<Value, String> {
+        match (self, arguments.as_slice()) {
+            (Function::Format, [template, rest @ ..]) => format(text(template)?, rest),
+            (Function::StringToJson, [argument]) => {
+                let text = text(argument)?;
+                if text.trim().is_empty() {
+                    return Ok(Value::Null);
+                }
+                let parsed = serde_json::from_str(text)
+                    .map_err(|error| format!("{text} is not JSON: {error}"))?;
+                // serde_json reads -0 as a float; AWS has no such number.
+                Ok(if parsed == json!(-0.0) {
+                    json!(0)
+                } else {
+                    parsed
+                })
+            }
+            (Function::JsonToString, [argument]) => Ok(argument.to_string().into()),
+            (Function::Array, _) => Ok(Value::Array(arguments)),
+            (Function::ArrayPartition, [argument, size]) => {
+                let size = usize::try_from(integer(size)?)
+                    .ok()
+                    .filter(|&size| size > 0);
+                let size = size.ok_or("the chunk size must be a positive number")?;
+                Ok(array(argument)?
+                    .chunks(size)
+                    .map(|chunk| Value::Array(chunk.to_vec()))
+                    .collect())
+            }
+            (Function::ArrayContains, [argument, wanted]) => Ok(array(argument)?
+                .iter()
+                .any(|element| same(element, wanted))
+                .into()),
+            (Function::ArrayRange, [from, to, step]) => {
+                range(integer(from)?, integer(to)?, integer(step)?)
+            }
+            (Function::ArrayGetItem, [argument, index]) => {
+                let (array, index) = (array(argument)?, integer(index)?);
+                let element = usize::try_from(index).ok().and_then(|at| array.get(at));
+                element.cloned().ok_or_else(|| {
+                    format!(
+                        "index {index} is outside of an array of {} elements",
+                        array.len()
+                    )
+                })
+            }
+            (Function::ArrayLength, [argument]) => Ok(array(argument)?.len().into()),
+            (Function::ArrayUnique, [argument]) => {
+                let mut unique: Vec<Value> = Vec::new();
+                for element in array(argument)? {
+                    if !unique.iter().any(|known| same(known, element)) {
+                        unique.push(element.clone());
+                    }
+                }
+                Ok(Value::Array(unique))
+            }
+            (Function::Base64Encode, [argument]) => {
+                Ok(STANDARD.encode(short(text(argument)?)?).into())
+            }
+            (Function::Base64Decode, [argument]) => {
+                let bytes = STANDARD
+                    .decode(short(text(argument)?)?)
+                    .map_err(|error| error.to_string())?;
+                String::from_utf8(bytes)
+                    .map(Value::String)
+                    .map_err(|error| error.to_string())
+            }
+            (Function::Hash, [argument, algorithm]) => {
+                let data = match argument {
+                    Value::String(text) => text.clone(),
+                    other => other.to_string(),
+                };
+                hash(short(&data)?, text(algorithm)?)
+            }
+            (Function::JsonMerge, [first, second, deep]) => merge(first, second, deep),
+            (Function::MathRandom, [from, to, seed @ ..]) => {
+                let (from, to) = (integer(from)?, integer(to)?);
+                if from >= to {
+                    return Err(format!("the start {from} must be less than the end {to}"));
+                }
+                match seed.first() {
+                    Some(seed) => Ok(Random::new(integer(seed)? as u64).between(from, to).into()),
+                    None => Ok(random.between(from, to).into()),
+                }
+            }
+            (Function::MathAdd, [first, second]) => Ok(integer(first)?
+                .checked_add(integer(second)?)
+                .ok_or("the sum is too large")?
+                .into()),
+            (Function::StringSplit, [argument, delimiters]) => {
+                let delimiters = text(delimiters)?;
+                let pieces = text(argument)?.split(|c| delimiters.contains(c));
+                Ok(pieces
+                    .filter(|piece| !piece.is_empty())
+                    .map(Value::from)
+                    .collect())
+            }
+            (Function::Uuid, []) => Ok(random.uuid().into()),
+            _ => Err("wrong number of arguments".to_owned()),
+        }
+    }
+}
+
+fn text(value: &Value) -> Result<&str, String> {
+    value
+        .as_str()
+        .ok_or_else(|| format!("{value} is not a string"))
+}
+
+fn short(text: &str) -> Result<&str, String> {
+    if text.chars().count() > TEXT_MAX {
+        return Err(format!("more than {TEXT_MAX} characters"));
+    }
+    Ok(text)
+}
+
+fn array(value: &Value) -> Result<&Vec<Value>, String> {
+    value
+        .as_array()
+        .ok_or_else(|| format!("{value} is not an array"))
+}
+
+/// The nearest integer, halves going up, as AWS rounds.
+fn integer(value: &Value) -> Result<i64, String> {
+    if let Some(integer) = value.as_i64() {
+        return Ok(integer);
+    }
+    let number = value
+        .as_f64()
+        .ok_or_else(|| format!("{value} is not a number"))?;
+    Ok((number + 0.5).floor() as i64)
+}
+
+/// Equality of JSON values in which 1 and 1.0 are the same.
+fn same(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Number(a), Value::Number(b)) => a == b || a.as_f64() == b.as_f64(),
+        (Value::Array(a), Value::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
+        }
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len()
+                && a.iter()
+                    .all(|(key, a)| b.get(key).is_some_and(|b| same(a, b)))
+        }
+        (a, b) => a == b,
+    }
+}
+
+fn format(template: &str, arguments: &[Value]) -> Result<Value, String> {
+    let mut out = String::new();
+    let mut left = arguments.iter();
+    let mut chars = template.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' if matches!(chars.peek(), Some('{' | '}')) => out.extend(chars.next()),
+            '{' => {
+                if chars.next() != Some('}') {
+                    return Err("{ without }".to_owned());
+                }
+                match left.next().ok_or("more {} than arguments")? {
+                    Value::String(text) => out.push_str(text),
+                    other => out.push_str(&other.to_string()),
+                }
+            }
+            c => out.push(c),
+        }
+    }
+    if left.next().is_some() {
+        return Err("more arguments than {}".to_owned());
+    }
+    Ok(out.into())
+}
+
+fn range(from: i64, to: i64, step: i64) -> Result<Value, String> {
+    if step == 0 {
+        return Err("the step must not be 0".to_owned());
+    }
+    let mut elements = Vec::new();
+    let mut at = from;
+    while (step > 0 && at <= to) || (step < 0 && at >= to) {
+        if elements.len() == RANGE_MAX {
+            return Err(format!("more than {RANGE_MAX} elements"));
+        }
+        elements.push(at);
+        let Some(next) = at.checked_add(step) else {
+            break;
+        };
+        at = next;
+    }
+    Ok(elements.into())
+}
+
+fn hash(data: &str, algorithm: &str) -> Result<Value, String> {
+    let hex = |bytes: &[u8]| {
+        bytes
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<String>()
+    };
+    Ok(match algorithm {
+        "MD5" => hex(&Md5::digest(data)),
+        "SHA-1" => hex(&<Sha1 as sha1::Digest>::digest(data)),
+        "SHA-256" => hex(&Sha256::digest(data)),
+        "SHA-384" => hex(&Sha384::digest(data)),
+        "SHA-512" => hex(&Sha512::digest(data)),
+        _ => {
+            return Err(format!(
+                "{algorithm} is none of MD5, SHA-1, SHA-256, SHA-384, SHA-512"
+            ));
+        }
+    }
+    .into())
+}
+
+fn merge(first: &Value, second: &Value, deep: &Value) -> Result<Value, String> {
+    match deep {
+        Value::Bool(false) => {}
+        Value::Bool(true) => {
+            return Err(
+                "deep merging is not available: the third argument must be false".to_owned(),
+            );
+        }
+        other => return Err(format!("{other} is not a boolean")),
+    }
+    let object = |value: &Value| {
+        value
+            .as_object()
+            .cloned()
+            .ok_or_else(|| format!("{value} is not an object"))
+    };
+    let mut merged: Map<String, Value> = object(first)?;
+    merged.extend(object(second)?);
+    Ok(Value::Object(merged))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::context::{Context, Scene};
+    use crate::random::Random;
+    use crate::template::Expression;
+    use expect_test::{Expect, expect};
+    use serde_json::json;
+
+    fn check(call: &str, expected: Expect) {
+        let input = json!({
+            "n": 3, "list": [1, 2, 3, 2, 1.0, null, null], "text": "a,b,c", "o": {"x": 1, "y": {"z": 1}}, "json": "{\"k\": [1]}"
+        });
+        let context = Context::default();
+        let mut random = Random::new(3);
+        let mut scene = Scene::new(&input, &context, &mut random);
+        let said = match Expression::parse(call).map(|parsed| parsed.evaluate(&mut scene)) {
+            Ok(Ok(value)) => value.to_string(),
+            Ok(Err(trouble)) => format!("{trouble:?}"),
+            Err(error) => error.to_string(),
+        };
+        expected.assert_eq(&said);
+    }
+
+    #[test]
+    fn strings() {
+        check(
+            "States.Format('Hi {}, {} \\{\\} it\\'s {}', $.text, 1.5, null)",
+            expect![[r#""Hi a,b,c, 1.5 {} it's null""#]],
+        );
+        check(
+            "States.Format('{}')",
+            expect![[
+                r#"Function { call: "States.Format('{}')", reason: "more {} than arguments" }"#
+            ]],
+        );
+        check(
+            "States.StringSplit('1.2+3,4', '.+,')",
+            expect![[r#"["1","2","3","4"]"#]],
+        );
+        check("States.StringSplit(', ,', ',')", expect![[r#"[" "]"#]]);
+        check(
+            "States.Base64Encode('Data to encode')",
+            expect![[r#""RGF0YSB0byBlbmNvZGU=""#]],
+        );
+        check(
+            "States.Base64Decode('RGF0YSB0byBlbmNvZGU=')",
+            expect![[r#""Data to encode""#]],
+        );
+        check(
+            "States.Hash('input data', 'SHA-1')",
+            expect![[r#""aaff4a450a104cd177d28d18d74485e8cae074b7""#]],
+        );
+        check(
+            "States.Hash('', 'MD5')",
+            expect![[r#""d41d8cd98f00b204e9800998ecf8427e""#]],
+        );
+    }
+
+    #[test]
+    fn json_functions() {
+        check("States.StringToJson($.json)", expect![[r#"{"k":[1]}"#]]);
+        check("States.StringToJson('')", expect!["null"]);
+        check(
+            "States.JsonToString($.o)",
+            expect![[r#""{\"x\":1,\"y\":{\"z\":1}}""#]],
+        );
+        check(
+            "States.JsonMerge($.o, States.StringToJson('{\"y\": 2}'), false)",
+            expect![[r#"{"x":1,"y":2}"#]],
+        );
+        check(
+            "States.JsonMerge($.o, $.o, true)",
+            expect![[
+                r#"Function { call: "States.JsonMerge($.o, $.o, true)", reason: "deep merging is not available: the third argument must be false" }"#
+            ]],
+        );
+    }
+
+    #[test]
+    fn arrays() {
+        check("States.Array()", expect!["[]"]);
+        check(
+            "States.Array('a', $.n, States.Array(true))",
+            expect![[r#"["a",3,[true]]"#]],
+        );
+        check(
+            "States.ArrayPartition($.list, 3)",
+            expect!["[[1,2,3],[2,1.0,null],[null]]"],
+        );
+        check("States.ArrayContains($.list, 3.0)", expect!["true"]);
+        check("States.ArrayRange(1, 9, 2)", expect!["[1,3,5,7,9]"]);
+        check("States.ArrayRange(3, 1, -1)", expect!["[3,2,1]"]);
+        check(
+            "States.ArrayRange(0, 5000, 1)",
+            expect![[
+                r#"Function { call: "States.ArrayRange(0, 5000, 1)", reason: "more than 1000 elements" }"#
+            ]],
+        );
+        check("States.ArrayGetItem($.list, 2)", expect!["3"]);
+        check(
+            "States.ArrayGetItem($.list, 9)",
+            expect![[
+                r#"Function { call: "States.ArrayGetItem($.list, 9)", reason: "index 9 is outside of an array of 7 elements" }"#
+            ]],
+        );
+        check("States.ArrayLength($.list)", expect!["7"]);
+        check("States.ArrayUnique($.list)", expect!["[1,2,3,null]"]);
+    }
+
+    #[test]
+    fn numbers() {
+        check("States.MathAdd(1.5, -1.51)", expect!["0"]);
+        check("States.MathAdd(-1.5, 0)", expect!["-1"]);
+        check("States.MathRandom(5, 6)", expect!["5"]);
+        check("States.MathRandom(1, 1000, 7)", expect!["390"]);
+        check(
+            "States.MathRandom(2, 1)",
+            expect![[
+                r#"Function { call: "States.MathRandom(2, 1)", reason: "the start 2 must be less than the end 1" }"#
+            ]],
+        );
+        check(
+            "States.UUID()",
+            expect![[r#""1d0b14e4-db01-4fed-b346-6f8a7b81a989""#]],
+        );
+    }
+
+    #[test]
+    fn invalid() {
+        check(
+            "States.Nothing()",
+            expect![[
+                "'States.Nothing()' is not a valid intrinsic function: there is no function States.Nothing"
+            ]],
+        );
+        check(
+            "States.MathAdd(1)",
+            expect![[
+                "'States.MathAdd(1)' is not a valid intrinsic function: it takes 2 arguments, not 1"
+            ]],
+        );
+        check(
+            "States.Format('x",
+            expect![[
+                "'States.Format('x' is not a valid intrinsic function: a string is not closed by '"
+            ]],
+        );
+        check(
+            "States.Array(nonsense)",
+            expect![[
+                "'States.Array(nonsense)' is not a valid intrinsic function: nonsense is neither a path nor a string in ' nor a number nor true, false or null"
+            ]],
+        );
+        check(
+            "States.Array(1) x",
+            expect![["'States.Array(1) x' is not a valid intrinsic function: unexpected 'x'"]],
+        );
+        check(
+            "States.MathAdd($.gone, 1)",
+            expect![[r#"MissingArgument { call: "States.MathAdd($.gone, 1)", path: "$.gone" }"#]],
+        );
+    }
+}

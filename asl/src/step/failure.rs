@@ -1,0 +1,234 @@
+//! Owns what happens when a state fails: retriers, catchers, and the way up.
+//!
+//! <https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html>
+
+use serde_json::json;
+
+use crate::data::Data;
+use crate::event::{Details, EventType};
+use crate::machine::{Catcher, Retrier, StateId, StateKind};
+use crate::template::{FieldTrouble, Trouble};
+
+use super::strand::{Alarm, Doing, ROOT, StrandId, Todo};
+use super::{Execution, Outcome, millis};
+
+/// Why a state failed.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Failure {
+    pub(super) error: Option<String>,
+    pub(super) cause: Option<String>,
+    pub(super) kind: FailureKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FailureKind {
+    /// Anything that retriers and catchers may deal with.
+    Error,
+    /// A task gave no heartbeat: `States.Timeout` that is also `States.HeartbeatTimeout`.
+    Heartbeat,
+    /// Too much data from a Parallel or Map state: `States.ALL` does not take it.
+    TooLarge,
+    /// `States.Runtime`: ends the execution whatever is around it.
+    Runtime,
+}
+
+impl Failure {
+    pub(super) fn error(error: &str, cause: impl Into<String>) -> Failure {
+        Failure {
+            error: Some(error.to_owned()),
+            cause: Some(cause.into()),
+            kind: FailureKind::Error,
+        }
+    }
+
+    pub(super) fn too_large(name: &str) -> Failure {
+        Failure::error(
+            "States.DataLimitExceeded",
+            format!(
+                "The state/task '{name}' returned a result with a size exceeding the maximum number of bytes service limit."
+            ),
+        )
+    }
+
+    fn matches(&self, errors: &[String]) -> bool {
+        errors.iter().any(|name| match name.as_str() {
+            "States.ALL" => self.kind != FailureKind::TooLarge,
+            "States.TaskFailed" => {
+                self.error.as_deref() != Some("States.Timeout")
+                    && self.kind != FailureKind::TooLarge
+            }
+            "States.HeartbeatTimeout" if self.kind == FailureKind::Heartbeat => true,
+            name => self.error.as_deref() == Some(name),
+        })
+    }
+}
+
+impl Execution {
+    /// `States.Runtime`, in AWS's words.
+    pub(super) fn runtime(&self, id: StrandId, message: impl AsRef<str>) -> Failure {
+        Failure {
+            error: Some("States.Runtime".to_owned()),
+            cause: Some(self.occurred(id, message)),
+            kind: FailureKind::Runtime,
+        }
+    }
+
+    fn occurred(&self, id: StrandId, message: impl AsRef<str>) -> String {
+        let visit = self.strand(id).visit();
+        let name = &self.machine.state(visit.state).name;
+        format!(
+            "An error occurred while executing the state '{name}' (entered at the event id #{}). {}",
+            visit.entered_event,
+            message.as_ref()
+        )
+    }
+
+    /// A template that could not be evaluated.
+    pub(super) fn field_failure(
+        &self,
+        id: StrandId,
+        trouble: FieldTrouble,
+        input: &str,
+    ) -> Failure {
+        self.expression_failure(id, &trouble.field, trouble.trouble, input)
+    }
+
+    /// An expression that could not be evaluated.
+    pub(super) fn expression_failure(
+        &self,
+        id: StrandId,
+        field: &str,
+        trouble: Trouble,
+        input: &str,
+    ) -> Failure {
+        match trouble {
+            Trouble::Missing { path } => self.runtime(
+                id,
+                format!(
+                    "The JSONPath '{path}' specified for the field '{field}' could not be found in the input '{input}'"
+                ),
+            ),
+            Trouble::MissingArgument { call, path } => self.runtime(
+                id,
+                format!(
+                    "The function '{call}' had the following error: The JsonPath argument for the field '{path}' could not be found in the input '{input}'"
+                ),
+            ),
+            Trouble::Function { call, reason } => Failure::error(
+                "States.IntrinsicFailure",
+                self.occurred(id, format!("The function '{call}' had the following error: {reason}")),
+            ),
+        }
+    }
+
+    /// The state a strand is in failed: retry, catch, or take it up.
+    pub(super) fn failed(&mut self, id: StrandId, failure: Failure) {
+        if failure.kind == FailureKind::Runtime {
+            return self.execution_failed(id, failure);
+        }
+        let machine = self.machine.clone();
+        let state = machine.state(self.strand(id).visit().state);
+        if let Some(effort) = state.effort() {
+            if let Some(delay_ms) = self.retry(id, &effort.retriers, &failure) {
+                self.drop_children(id);
+                let timer = self.set_timer(delay_ms, Alarm::Retry(id));
+                self.strand_mut(id).doing = Doing::Retry(timer);
+                return;
+            }
+            let failed = match state.kind() {
+                StateKind::Parallel => Some(EventType::ParallelStateFailed),
+                StateKind::Map => Some(EventType::MapStateFailed),
+                _ => None,
+            };
+            if let Some(failed) = failed {
+                let last = self.strand(id).last_event;
+                self.strand_mut(id).last_event = self.record(failed, last, Details::default());
+            }
+            if let Some(catcher) = effort
+                .catchers
+                .iter()
+                .find(|catcher| failure.matches(&catcher.errors))
+            {
+                return self.catch(id, catcher, failure);
+            }
+        }
+        self.strand_failed(id, failure);
+    }
+
+    /// The delay before the next try, if a retrier wants one.
+    fn retry(&mut self, id: StrandId, retriers: &[Retrier], failure: &Failure) -> Option<i64> {
+        // Only the first retrier that matches counts, even when it is used up.
+        let at = retriers
+            .iter()
+            .position(|retrier| failure.matches(&retrier.errors))?;
+        let retrier = &retriers[at];
+        let visit = self
+            .strand_mut(id)
+            .visit
+            .as_mut()
+            .expect("the strand is in a state");
+        visit.retries.resize(retriers.len(), 0);
+        let used = visit.retries[at];
+        if used >= retrier.max_attempts {
+            return None;
+        }
+        visit.retries[at] += 1;
+        visit.retry_count += 1;
+        let exponent = i32::try_from(used).unwrap_or(i32::MAX);
+        let delay = retrier.interval_seconds as f64 * retrier.backoff_rate.powi(exponent);
+        let delay = delay.min(retrier.max_delay_seconds.unwrap_or(99_999_999) as f64);
+        let delay_ms = millis(delay);
+        Some(if retrier.full_jitter {
+            self.random.between(0, delay_ms + 1)
+        } else {
+            delay_ms
+        })
+    }
+
+    fn catch(&mut self, id: StrandId, catcher: &Catcher, failure: Failure) {
+        self.drop_children(id);
+        let said = json!({ "Error": failure.error.unwrap_or_default(), "Cause": failure.cause.unwrap_or_default() });
+        let input = self.strand(id).visit().input.clone();
+        match self.placed(&catcher.result_path, Data::new(said), &input) {
+            Ok(output) => self.exit_to(id, output, Some(catcher.next)),
+            Err(failure) => self.execution_failed(id, failure),
+        }
+    }
+
+    /// A strand ended with an error that nothing in it took.
+    pub(super) fn strand_failed(&mut self, id: StrandId, failure: Failure) {
+        match self.strand(id).parent {
+            None => self.execution_failed(id, failure),
+            Some((parent, slot)) => self.child_failed(parent, slot, id, failure),
+        }
+    }
+
+    /// The execution ends with an error that arose in a strand.
+    pub(super) fn execution_failed(&mut self, id: StrandId, failure: Failure) {
+        let last = self.strand(id).last_event;
+        let Failure { error, cause, .. } = failure;
+        self.stop_children(id);
+        self.strand_mut(id).stopped = true;
+        if id != ROOT {
+            self.stop(ROOT);
+        }
+        let details = Details {
+            error: error.clone(),
+            cause: cause.clone(),
+            ..Details::default()
+        };
+        self.record(EventType::ExecutionFailed, last, details);
+        self.ended(Outcome::Failed { error, cause });
+    }
+
+    /// The strand of a state that failed goes on with another.
+    pub(super) fn exit_to(&mut self, id: StrandId, output: Data, next: Option<StateId>) {
+        let Some(output) = self.exited(id, output) else {
+            return;
+        };
+        match next {
+            Some(next) => self.go(id, Todo::Enter(next, output)),
+            None => self.strand_succeeded(id, output),
+        }
+    }
+}

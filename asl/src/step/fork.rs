@@ -1,0 +1,314 @@
+//! Owns Parallel and Map states: the strands they start, and what becomes of their results.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::data::Data;
+use crate::event::{Details, EventType};
+use crate::machine::{Body, MapState, ScopeId};
+
+use super::failure::{Failure, FailureKind};
+use super::strand::{Doing, Fork, Slot, Strand, StrandId, Todo};
+use super::{DATA_BYTES_MAX, Execution};
+
+/// How many iterations of an inline Map AWS runs at once, whatever `MaxConcurrency` says.
+const CONCURRENCY_MAX: usize = 40;
+
+impl Execution {
+    pub(super) fn fork_branches(&mut self, id: StrandId, count: usize, input: Data) {
+        self.fork(
+            id,
+            EventType::ParallelStateStarted,
+            Details::default(),
+            |started_event| Fork {
+                items: Arc::default(),
+                input,
+                slots: vec![Slot::default(); count],
+                queue: (0..count).collect(),
+                running: 0,
+                limit: usize::MAX,
+                tolerated: None,
+                failed: 0,
+                started_event,
+            },
+        );
+    }
+
+    pub(super) fn fork_items(
+        &mut self,
+        id: StrandId,
+        map: &MapState,
+        input: Data,
+    ) -> Result<(), Failure> {
+        let path = &map.items;
+        let items = match self.read(id, path, &input) {
+            Some(Value::Array(items)) => items,
+            Some(_) => {
+                return Err(self.runtime(
+                    id,
+                    format!("Reference path \"{path}\" must point to array."),
+                ));
+            }
+            None => {
+                let missing = path.missing_part(input.value());
+                return Err(self.runtime(
+                    id,
+                    format!("Invalid path '{path}' : No results for path: {missing}"),
+                ));
+            }
+        };
+        let count = items.len();
+        let limit = match &map.max_concurrency {
+            None => 0.0,
+            Some(limit) => self.counted(id, limit, &input).map_err(|(path, value)| {
+                let message = format!("The MaxConcurrencyPath field refers to value \"{value}\" which is not a valid integer: {path}");
+                self.runtime(id, message)
+            })?,
+        };
+        if limit < 0.0 {
+            return Err(self.runtime(
+                id,
+                format!("Expected non-negative integer for MaxConcurrency, got '{limit}' instead."),
+            ));
+        }
+        let tolerated = self.tolerated(id, map, &input, count)?;
+        let details = Details {
+            length: Some(count as i64),
+            ..Details::default()
+        };
+        self.fork(id, EventType::MapStateStarted, details, |started_event| {
+            Fork {
+                items: Arc::new(items),
+                input,
+                slots: vec![Slot::default(); count],
+                queue: (0..count).collect(),
+                running: 0,
+                limit: if limit < 1.0 {
+                    CONCURRENCY_MAX
+                } else {
+                    CONCURRENCY_MAX.min(limit as usize)
+                },
+                tolerated,
+                failed: 0,
+                started_event,
+            }
+        });
+        Ok(())
+    }
+
+    fn tolerated(
+        &mut self,
+        id: StrandId,
+        map: &MapState,
+        input: &Data,
+        count: usize,
+    ) -> Result<Option<usize>, Failure> {
+        let mut tolerated = None;
+        if let Some(most) = &map.tolerated_count {
+            let most = self.counted(id, most, input).map_err(|(path, value)| {
+                let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                let message = format!("The ToleratedFailureCountPath field refers to value \"{shown}\" which is not a valid integer: {path}");
+                self.runtime(id, message)
+            })?;
+            tolerated = Some(most as usize);
+        }
+        if let Some(most) = &map.tolerated_percentage {
+            let most = self.counted(id, most, input).map_err(|(path, value)| {
+                let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                let message = format!("The ToleratedFailurePercentagePath field refers to value \"{shown}\" which is not a valid float: {path}");
+                self.runtime(id, message)
+            })?;
+            if !(0.0..=100.0).contains(&most) {
+                return Err(
+                    self.runtime(id, "ToleratedFailurePercentage must be between 0 and 100.")
+                );
+            }
+            let share = (count as f64 * most / 100.0) as usize;
+            tolerated = Some(tolerated.map_or(share, |count| count.min(share)));
+        }
+        Ok(tolerated)
+    }
+
+    fn fork(
+        &mut self,
+        id: StrandId,
+        kind: EventType,
+        details: Details,
+        fork: impl FnOnce(i64) -> Fork,
+    ) {
+        let last = self.strand(id).last_event;
+        let started = self.record(kind, last, details);
+        let strand = self.strand_mut(id);
+        strand.last_event = started;
+        strand.doing = Doing::Fork(Box::new(fork(started)));
+        self.start_children(id, started);
+    }
+
+    /// Starts (or sets going again) as many branches or items as may run. New ones follow the event
+    /// `after`.
+    pub(super) fn start_children(&mut self, id: StrandId, after: i64) {
+        loop {
+            if self.full {
+                return;
+            }
+            let fork = self.fork_mut(id);
+            if fork.running >= fork.limit {
+                return;
+            }
+            let Some(index) = fork.queue.pop_front() else {
+                break;
+            };
+            fork.running += 1;
+            match fork.slots[index].strand {
+                Some(child) => self.resume(child),
+                None => {
+                    if let Err(failure) = self.start_child(id, index, after) {
+                        self.stop_children(id);
+                        return self.failed(id, failure);
+                    }
+                }
+            }
+        }
+        if self.fork_mut(id).running == 0 {
+            self.joined(id);
+        }
+    }
+
+    fn start_child(&mut self, id: StrandId, index: usize, after: i64) -> Result<(), Failure> {
+        let machine = self.machine.clone();
+        let state = machine.state(self.strand(id).visit().state);
+        let fork = self.fork_mut(id);
+        let (items, mut input) = (fork.items.clone(), fork.input.clone());
+        let mut context = self.strand(id).map.clone();
+        let scope: ScopeId = match &state.body {
+            Body::Parallel { branches, .. } => branches[index],
+            Body::Map(map) => {
+                let value = &items[index];
+                let item = json!({ "Item": { "Index": index, "Value": value } });
+                input = match &map.selector {
+                    None => Data::new(value.clone()),
+                    Some(selector) => {
+                        let selected = self.scene_with(id, input.value(), Some(&item), |scene| {
+                            selector.evaluate(scene)
+                        });
+                        Data::new(
+                            selected
+                                .map_err(|trouble| self.field_failure(id, trouble, input.text()))?,
+                        )
+                    }
+                };
+                context = Some(Arc::new(item));
+                map.processor
+            }
+            _ => unreachable!("only Parallel and Map states fork"),
+        };
+        let child = self.add_strand(Strand::new(Some((id, index)), after, context));
+        self.fork_mut(id).slots[index].strand = Some(child);
+        if let Some(event) = self.iteration_event(EventType::MapIterationStarted, id, index, child)
+        {
+            self.strand_mut(child).last_event = event;
+        }
+        self.go(child, Todo::Enter(machine.scope(scope).start, input));
+        Ok(())
+    }
+
+    /// Records something about an iteration, if the strand is one.
+    pub(super) fn iteration_event(
+        &mut self,
+        kind: EventType,
+        parent: StrandId,
+        index: usize,
+        child: StrandId,
+    ) -> Option<i64> {
+        let state = self.machine.state(self.strand(parent).visit().state);
+        if !matches!(state.body, Body::Map(_)) {
+            return None;
+        }
+        let details = Details {
+            name: Some(state.name.clone()),
+            index: Some(index as i64),
+            ..Details::default()
+        };
+        let last = self.strand(child).last_event;
+        Some(self.record(kind, last, details))
+    }
+
+    pub(super) fn child_succeeded(
+        &mut self,
+        parent: StrandId,
+        index: usize,
+        child: StrandId,
+        output: Data,
+    ) {
+        self.iteration_event(EventType::MapIterationSucceeded, parent, index, child);
+        let last = self.strand(child).last_event;
+        self.strands[child.0] = None;
+        let fork = self.fork_mut(parent);
+        fork.slots[index] = Slot {
+            strand: None,
+            output: Some(output),
+        };
+        fork.running -= 1;
+        self.strand_mut(parent).last_event = last;
+        self.start_children(parent, last);
+    }
+
+    pub(super) fn child_failed(
+        &mut self,
+        parent: StrandId,
+        index: usize,
+        child: StrandId,
+        failure: Failure,
+    ) {
+        self.iteration_event(EventType::MapIterationFailed, parent, index, child);
+        let strand = self.strand_mut(child);
+        strand.stopped = true;
+        let last = strand.last_event;
+        self.strand_mut(parent).last_event = last;
+        let fork = self.fork_mut(parent);
+        fork.running -= 1;
+        fork.failed += 1;
+        let failure = match fork.tolerated {
+            Some(most) if fork.failed <= most => return self.start_children(parent, last),
+            Some(_) => Failure::error(
+                "States.ExceedToleratedFailureThreshold",
+                "The specified tolerated failure threshold was exceeded",
+            ),
+            None => failure,
+        };
+        self.stop_children(parent);
+        self.failed(parent, failure);
+    }
+
+    /// All branches or items ended.
+    fn joined(&mut self, id: StrandId) {
+        let Doing::Fork(fork) = &self.strand(id).doing else {
+            return;
+        };
+        let outputs: Vec<Data> = fork
+            .slots
+            .iter()
+            .filter_map(|slot| slot.output.clone())
+            .collect();
+        let result = Data::array(&outputs);
+        self.drop_children(id);
+        let state = self.machine.state(self.strand(id).visit().state);
+        if result.text().len() > DATA_BYTES_MAX {
+            let failure = Failure {
+                kind: FailureKind::TooLarge,
+                ..Failure::too_large(&state.name)
+            };
+            return self.failed(id, failure);
+        }
+        let kind = match state.body {
+            Body::Map(_) => EventType::MapStateSucceeded,
+            _ => EventType::ParallelStateSucceeded,
+        };
+        let last = self.strand(id).last_event;
+        self.record(kind, last, Details::default());
+        if !self.full {
+            self.finish(id, result);
+        }
+    }
+}

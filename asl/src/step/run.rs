@@ -1,0 +1,480 @@
+//! Owns what states do when they are entered, except for tasks and forks.
+
+use serde_json::{Map, Value, json};
+
+use crate::choice::MissingPath;
+use crate::context::{Context, Scene};
+use crate::data::Data;
+use crate::event::{Details, EventType};
+use crate::machine::{Body, Count, Next, Place, Source, State, StateId, StateKind, Text, Until};
+use crate::path::{Path, Root};
+use crate::template::Template;
+use crate::timestamp;
+
+use super::failure::{Failure, FailureKind};
+use super::strand::{Alarm, Doing, ROOT, StrandId, Todo, Visit};
+use super::{DATA_BYTES_MAX, EVENTS_MAX, Execution, Outcome, millis};
+
+impl Execution {
+    /// Lets every strand that can go on do so.
+    pub(super) fn run(&mut self) {
+        loop {
+            if self.outcome != Outcome::Running {
+                return;
+            }
+            if self.full {
+                return self.history_full();
+            }
+            let Some(id) = self.ready.pop_front() else {
+                return;
+            };
+            let Some(strand) = self.strands[id.0].as_deref_mut() else {
+                continue;
+            };
+            if strand.stopped {
+                continue;
+            }
+            match strand.todo.take() {
+                Some(Todo::Enter(state, input)) => self.enter(id, state, input),
+                Some(Todo::Run) => {
+                    self.reenter_fail(id);
+                    self.perform(id);
+                }
+                None => {}
+            }
+        }
+    }
+
+    fn history_full(&mut self) {
+        let cause =
+            format!("The execution reached the maximum number of history events ({EVENTS_MAX}).");
+        let error = Some("States.Runtime".to_owned());
+        self.execution_failed(
+            ROOT,
+            Failure {
+                error,
+                cause: Some(cause),
+                kind: FailureKind::Runtime,
+            },
+        );
+    }
+
+    fn enter(&mut self, id: StrandId, state: StateId, input: Data) {
+        let visit = Visit {
+            state,
+            entered_event: 0,
+            entered_time: timestamp::format(self.now_ms),
+            input,
+            retries: Vec::new(),
+            retry_count: 0,
+        };
+        self.strand_mut(id).visit = Some(visit);
+        self.record_entered(id);
+        if !self.full {
+            self.perform(id);
+        }
+    }
+
+    fn record_entered(&mut self, id: StrandId) {
+        let strand = self.strand(id);
+        let visit = strand.visit();
+        let state = self.machine.state(visit.state);
+        let kind = match state.kind() {
+            StateKind::Task => EventType::TaskStateEntered,
+            StateKind::Pass => EventType::PassStateEntered,
+            StateKind::Choice => EventType::ChoiceStateEntered,
+            StateKind::Wait => EventType::WaitStateEntered,
+            StateKind::Succeed => EventType::SucceedStateEntered,
+            StateKind::Fail => EventType::FailStateEntered,
+            StateKind::Parallel => EventType::ParallelStateEntered,
+            StateKind::Map => EventType::MapStateEntered,
+        };
+        let details = Details {
+            name: Some(state.name.clone()),
+            input: Some(visit.input.text().to_owned()),
+            ..Details::default()
+        };
+        let event = self.record(kind, strand.last_event, details);
+        let strand = self.strand_mut(id);
+        strand.last_event = event;
+        if let Some(visit) = &mut strand.visit {
+            visit.entered_event = event;
+        }
+    }
+
+    /// Does what the strand's state does.
+    fn perform(&mut self, id: StrandId) {
+        let machine = self.machine.clone();
+        let state = machine.state(self.strand(id).visit().state);
+        let done = match &state.unsupported {
+            Some(unsupported) => Err(self.runtime(id, unsupported)),
+            None => self
+                .input_of(id, state)
+                .and_then(|input| self.perform_body(id, state, input)),
+        };
+        if let Err(failure) = done {
+            self.failed(id, failure);
+        }
+    }
+
+    fn perform_body(&mut self, id: StrandId, state: &State, input: Data) -> Result<(), Failure> {
+        match &state.body {
+            Body::Task(task) => self.schedule(id, task, &input),
+            Body::Parallel { branches, effort } => {
+                let input = self.filled(id, effort.parameters.as_ref(), input)?;
+                self.fork_branches(id, branches.len(), input);
+                Ok(())
+            }
+            Body::Map(map) => self.fork_items(id, map, input),
+            Body::Pass {
+                parameters,
+                result,
+                result_path,
+            } => {
+                let filled = self.filled(id, parameters.as_ref(), input)?;
+                let result = result.clone().map_or(filled, Data::new);
+                let raw = self.strand(id).visit().input.clone();
+                let output = self.placed(result_path, result, &raw)?;
+                self.leave(id, state, output)
+            }
+            Body::Choice { rules, default } => {
+                let next = self.scene(id, input.value(), |scene| {
+                    for (rule, next) in rules {
+                        if rule.holds(scene)? {
+                            return Ok(Some(*next));
+                        }
+                    }
+                    Ok(*default)
+                });
+                let next = next.map_err(|MissingPath(path)| {
+                    let message = format!("Invalid path '{path}': The choice state's condition path references an invalid value.");
+                    self.runtime(id, message)
+                })?;
+                let Some(next) = next else {
+                    let cause = format!(
+                        "State {} has no matching choice and no Default.",
+                        state.name
+                    );
+                    return Err(Failure::error("States.NoChoiceMatched", cause));
+                };
+                let output = self.output_of(id, state, input)?;
+                self.exit_to(id, output, Some(next));
+                Ok(())
+            }
+            Body::Wait(until) => {
+                let at_ms = self.until(id, until, &input)?;
+                if at_ms <= self.now_ms {
+                    self.waited(id);
+                } else {
+                    let timer = self.set_timer_at(at_ms, Alarm::Wait(id));
+                    self.strand_mut(id).doing = Doing::Wait(timer);
+                }
+                Ok(())
+            }
+            Body::Succeed => self.leave(id, state, input),
+            Body::Fail { error, cause } => {
+                let error = self.said(id, error.as_ref(), "ErrorPath", &input)?;
+                let cause = self.said(id, cause.as_ref(), "CausePath", &input)?;
+                Err(Failure {
+                    error,
+                    cause,
+                    kind: FailureKind::Error,
+                })
+            }
+        }
+    }
+
+    /// A Wait state's time has come.
+    pub(super) fn waited(&mut self, id: StrandId) {
+        self.strand_mut(id).doing = Doing::Nothing;
+        let machine = self.machine.clone();
+        let state = machine.state(self.strand(id).visit().state);
+        let done = self
+            .input_of(id, state)
+            .and_then(|input| self.leave(id, state, input));
+        if let Err(failure) = done {
+            self.failed(id, failure);
+        }
+    }
+
+    fn until(&mut self, id: StrandId, until: &Until, input: &Data) -> Result<i64, Failure> {
+        let seconds = |seconds: u64, now: i64| now.saturating_add(millis(seconds as f64));
+        match until {
+            Until::Seconds(given) => Ok(seconds(*given, self.now_ms)),
+            Until::Timestamp(at_ms) => Ok(*at_ms),
+            Until::SecondsPath(path) => {
+                let value = self.read(id, path, input);
+                let value = value.ok_or_else(|| {
+                    self.runtime(
+                        id,
+                        format!(
+                            "The SecondsPath parameter does not reference an input value: {path}"
+                        ),
+                    )
+                })?;
+                match value.as_i64() {
+                    Some(number) if number >= 0 => Ok(seconds(number as u64, self.now_ms)),
+                    Some(_) => Err(self.runtime(
+                        id,
+                        format!("The SecondsPath parameter references a negative value: {path} == {value}"),
+                    )),
+                    None => Err(self.runtime(
+                        id,
+                        format!("The SecondsPath parameter cannot be parsed as a long value: {path} == {value}"),
+                    )),
+                }
+            }
+            Until::TimestampPath(path) => {
+                let value = self.read(id, path, input);
+                let value = value.ok_or_else(|| {
+                    self.runtime(
+                        id,
+                        format!(
+                            "The TimestampPath parameter does not reference an input value: {path}"
+                        ),
+                    )
+                })?;
+                let text = value
+                    .as_str()
+                    .map_or_else(|| value.to_string(), str::to_owned);
+                timestamp::parse(&text).map(timestamp::to_millis).ok_or_else(|| {
+                    self.runtime(
+                        id,
+                        format!(
+                            "The TimestampPath parameter does not reference a valid ISO-8601 extended offset date-time format string: {path} == {text}"
+                        ),
+                    )
+                })
+            }
+        }
+    }
+
+    fn said(
+        &mut self,
+        id: StrandId,
+        text: Option<&Text>,
+        field: &str,
+        input: &Data,
+    ) -> Result<Option<String>, Failure> {
+        let value = match text {
+            None => return Ok(None),
+            Some(Text::Given(text)) => return Ok(Some(text.clone())),
+            Some(Text::Computed(expression)) => {
+                self.scene(id, input.value(), |scene| expression.evaluate(scene))
+            }
+        };
+        match value {
+            Ok(Value::String(text)) => Ok(Some(text)),
+            Ok(other) => Err(self.runtime(
+                id,
+                format!("The field '{field}' must evaluate to a string, but was {other}"),
+            )),
+            Err(trouble) => Err(self.expression_failure(id, field, trouble, input.text())),
+        }
+    }
+
+    /// Evaluates something as the strand's state sees the world.
+    pub(super) fn scene<R>(
+        &mut self,
+        id: StrandId,
+        input: &Value,
+        f: impl FnOnce(&mut Scene<'_>) -> R,
+    ) -> R {
+        let map = self.strand(id).map.clone();
+        self.scene_with(id, input, map.as_deref(), f)
+    }
+
+    /// The same, with another `$$.Map`.
+    pub(super) fn scene_with<R>(
+        &mut self,
+        id: StrandId,
+        input: &Value,
+        map: Option<&Value>,
+        f: impl FnOnce(&mut Scene<'_>) -> R,
+    ) -> R {
+        let mut random = self.random.clone();
+        let visit = self.strand(id).visit();
+        let state = self.machine.state(visit.state);
+        let mut about = json!({ "Name": state.name, "EnteredTime": visit.entered_time });
+        if state.effort().is_some() {
+            about["RetryCount"] = visit.retry_count.into();
+        }
+        let context = Context::default()
+            .with("Execution", &self.execution)
+            .with("StateMachine", &self.state_machine)
+            .with_owned("State", about);
+        let context = match map {
+            Some(map) => context.with("Map", map),
+            None => context,
+        };
+        let result = f(&mut Scene::new(input, &context, &mut random));
+        self.random = random;
+        result
+    }
+
+    /// What a path finds in a state's input or in the context object.
+    pub(super) fn read(&mut self, id: StrandId, path: &Path, input: &Data) -> Option<Value> {
+        self.scene(id, input.value(), |scene| scene.find(path))
+    }
+
+    /// Reads a count that may be given by a path; `Err` holds what was found instead of a number.
+    pub(super) fn counted(
+        &mut self,
+        id: StrandId,
+        count: &Count,
+        input: &Data,
+    ) -> Result<f64, (String, Value)> {
+        match count {
+            Count::Given(number) => Ok(*number),
+            Count::Path(path) => {
+                let value = self.read(id, path, input).unwrap_or(Value::Null);
+                value
+                    .as_f64()
+                    .ok_or_else(|| (path.as_str().to_owned(), value))
+            }
+        }
+    }
+
+    /// The state's input after `InputPath`.
+    pub(super) fn input_of(&mut self, id: StrandId, state: &State) -> Result<Data, Failure> {
+        let input = self.strand(id).visit().input.clone();
+        self.sourced(id, &state.input, input)
+    }
+
+    /// A result after `OutputPath`.
+    pub(super) fn output_of(
+        &mut self,
+        id: StrandId,
+        state: &State,
+        result: Data,
+    ) -> Result<Data, Failure> {
+        self.sourced(id, &state.output, result)
+    }
+
+    fn sourced(&mut self, id: StrandId, source: &Source, data: Data) -> Result<Data, Failure> {
+        match source {
+            Source::Nothing => Ok(Data::new(Value::Object(Map::new()))),
+            Source::Path(path) if path.is_whole() => Ok(data),
+            Source::Path(path) => match self.read(id, path, &data) {
+                Some(found) => Ok(Data::new(found)),
+                None => {
+                    let missing = match path.root() {
+                        Root::Input => path.missing_part(data.value()),
+                        _ => path.to_string(),
+                    };
+                    Err(self.runtime(
+                        id,
+                        format!("Invalid path '{path}' : No results for path: {missing}"),
+                    ))
+                }
+            },
+        }
+    }
+
+    /// A template's value, or the data at hand if there is none.
+    pub(super) fn filled(
+        &mut self,
+        id: StrandId,
+        template: Option<&Template>,
+        data: Data,
+    ) -> Result<Data, Failure> {
+        let Some(template) = template else {
+            return Ok(data);
+        };
+        let value = self.scene(id, data.value(), |scene| template.evaluate(scene));
+        value
+            .map(Data::new)
+            .map_err(|trouble| self.field_failure(id, trouble, data.text()))
+    }
+
+    /// A result put into the state's input by `ResultPath`.
+    pub(super) fn placed(
+        &self,
+        place: &Place,
+        result: Data,
+        input: &Data,
+    ) -> Result<Data, Failure> {
+        match place {
+            Place::Nowhere => Ok(input.clone()),
+            Place::Path(path) if path.is_whole() => Ok(result),
+            Place::Path(path) => path
+                .put(input.value().clone(), result.value().clone())
+                .map(Data::new)
+                .map_err(|_| {
+                    let cause = format!(
+                        "Unable to apply Reference Path {} to input {}",
+                        path.as_str(),
+                        input.text()
+                    );
+                    Failure::error("States.ResultPathMatchFailure", cause)
+                }),
+        }
+    }
+
+    /// What Task, Parallel and Map states do with their result.
+    pub(super) fn finish(&mut self, id: StrandId, result: Data) {
+        let machine = self.machine.clone();
+        let state = machine.state(self.strand(id).visit().state);
+        let effort = state
+            .effort()
+            .expect("only states that make an effort finish");
+        let raw = self.strand(id).visit().input.clone();
+        let selected = self.filled(id, effort.selector.as_ref(), result);
+        let placed = selected.and_then(|result| self.placed(&effort.result_path, result, &raw));
+        if let Err(failure) = placed.and_then(|output| self.leave(id, state, output)) {
+            self.failed(id, failure);
+        }
+    }
+
+    /// Leaves a state for its `Next`, by `OutputPath`.
+    fn leave(&mut self, id: StrandId, state: &State, output: Data) -> Result<(), Failure> {
+        let output = self.output_of(id, state, output)?;
+        if output.text().len() > DATA_BYTES_MAX {
+            return Err(Failure::too_large(&state.name));
+        }
+        let next = match state.next {
+            Next::End => None,
+            Next::State(next) => Some(next),
+        };
+        self.exit_to(id, output, next);
+        Ok(())
+    }
+
+    /// Records that the state is left; `None` if there is no place for that in the history.
+    pub(super) fn exited(&mut self, id: StrandId, output: Data) -> Option<Data> {
+        let strand = self.strand(id);
+        let state = self.machine.state(strand.visit().state);
+        let kind = match state.kind() {
+            StateKind::Task => EventType::TaskStateExited,
+            StateKind::Pass => EventType::PassStateExited,
+            StateKind::Choice => EventType::ChoiceStateExited,
+            StateKind::Wait => EventType::WaitStateExited,
+            StateKind::Succeed => EventType::SucceedStateExited,
+            StateKind::Parallel => EventType::ParallelStateExited,
+            StateKind::Map => EventType::MapStateExited,
+            StateKind::Fail => unreachable!("Fail states are not left"),
+        };
+        let details = Details {
+            name: Some(state.name.clone()),
+            output: Some(output.text().to_owned()),
+            ..Details::default()
+        };
+        let event = self.record(kind, strand.last_event, details);
+        if self.full {
+            return None;
+        }
+        let strand = self.strand_mut(id);
+        strand.last_event = event;
+        strand.visit = None;
+        strand.doing = Doing::Nothing;
+        Some(output)
+    }
+
+    /// A Fail state that is run again is entered again.
+    fn reenter_fail(&mut self, id: StrandId) {
+        let state = self.machine.state(self.strand(id).visit().state);
+        if state.kind() == StateKind::Fail {
+            self.record_entered(id);
+        }
+    }
+}
