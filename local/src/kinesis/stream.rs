@@ -1,0 +1,309 @@
+//! Streams: creating, describing, listing, deleting, and how long they keep records.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use sqlx::Row;
+
+use super::{Kinesis, arn, invalid_argument, shard};
+use crate::wire::{ACCOUNT, AwsError, epoch_seconds, now_ms};
+
+/// Shards of a stream that is created on demand, as AWS begins.
+const ON_DEMAND_SHARDS: i64 = 4;
+/// Most shards of a stream here.
+const SHARDS_MAX: i64 = 1000;
+/// Hours that records are kept unless told otherwise.
+const RETENTION_HOURS: i64 = 24;
+
+/// A stream as the store has it.
+#[derive(Debug)]
+pub struct Stream {
+    /// Its row.
+    pub id: i64,
+    /// Its name.
+    pub name: String,
+    /// How many shards it has.
+    pub shards: i64,
+    /// How long it keeps records, hours.
+    pub retention_hours: i64,
+    mode: String,
+    created_at_ms: i64,
+}
+
+impl Stream {
+    /// Records that arrived earlier are gone, even where they have not been removed yet.
+    pub fn kept_since_ms(&self, now_ms: i64) -> i64 {
+        now_ms - self.retention_hours * 3_600_000
+    }
+
+    fn describe(&self) -> Value {
+        json!({
+            "StreamName": self.name,
+            "StreamARN": arn(&self.name),
+            "StreamStatus": "ACTIVE",
+            "StreamModeDetails": {"StreamMode": self.mode},
+            "RetentionPeriodHours": self.retention_hours,
+            "StreamCreationTimestamp": epoch_seconds(self.created_at_ms),
+            "EnhancedMonitoring": [{"ShardLevelMetrics": []}],
+            "EncryptionType": "NONE",
+        })
+    }
+
+    fn shards_after(&self, start: Option<&str>, limit: i64) -> Result<(Vec<Value>, i64), AwsError> {
+        let first = match start {
+            Some(id) => {
+                1 + shard::index(id, self.shards)
+                    .ok_or_else(|| invalid_argument(format!("Shard {id} does not exist")))?
+            }
+            None => 0,
+        };
+        let end = (first + limit).min(self.shards);
+        Ok((
+            (first..end)
+                .map(|index| shard::describe(index, self.shards))
+                .collect(),
+            end,
+        ))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct CreateStream {
+    stream_name: String,
+    shard_count: Option<i64>,
+    stream_mode_details: Option<StreamModeDetails>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct StreamModeDetails {
+    stream_mode: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct OfStream {
+    stream_name: Option<String>,
+    #[serde(rename = "StreamARN")]
+    stream_arn: Option<String>,
+    limit: Option<i64>,
+    exclusive_start_shard_id: Option<String>,
+    retention_period_hours: Option<i64>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct ListShards {
+    stream_name: Option<String>,
+    #[serde(rename = "StreamARN")]
+    stream_arn: Option<String>,
+    next_token: Option<String>,
+    exclusive_start_shard_id: Option<String>,
+    max_results: Option<i64>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct ListStreams {
+    limit: Option<i64>,
+    exclusive_start_stream_name: Option<String>,
+    next_token: Option<String>,
+}
+
+impl Kinesis {
+    pub(super) async fn create_stream(&self, ask: CreateStream) -> Result<Value, AwsError> {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+        let name = &ask.stream_name;
+        if name.is_empty() || name.len() > 128 || !name.chars().all(allowed) {
+            return Err(AwsError::validation(format!(
+                "1 validation error detected: Value '{name}' at 'streamName' failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+"
+            )));
+        }
+        let mode = ask
+            .stream_mode_details
+            .map_or("PROVISIONED".to_owned(), |mode| mode.stream_mode);
+        let shards = match (mode.as_str(), ask.shard_count) {
+            ("ON_DEMAND", None) => ON_DEMAND_SHARDS,
+            ("PROVISIONED", Some(shards)) if (1..=SHARDS_MAX).contains(&shards) => shards,
+            _ => {
+                return Err(AwsError::validation(
+                    "ShardCount must be between 1 and 1000 for PROVISIONED streams and must not be given for ON_DEMAND streams.",
+                ));
+            }
+        };
+        let made = sqlx::query(
+            "INSERT INTO kinesis_streams (name, mode, shards, retention_hours, created_at_ms)
+             VALUES (?, ?, ?, ?, ?) ON CONFLICT (name) DO NOTHING",
+        )
+        .bind(name)
+        .bind(&mode)
+        .bind(shards)
+        .bind(RETENTION_HOURS)
+        .bind(now_ms())
+        .execute(&self.store.db)
+        .await?;
+        if made.rows_affected() == 0 {
+            return Err(AwsError::bad_request(
+                "ResourceInUseException",
+                format!("Stream {name} under account {ACCOUNT} already exists."),
+            ));
+        }
+        Ok(json!({}))
+    }
+
+    pub(super) async fn delete_stream(&self, ask: OfStream) -> Result<Value, AwsError> {
+        let stream = self
+            .stream(ask.stream_arn.as_deref(), ask.stream_name.as_deref())
+            .await?;
+        sqlx::query("DELETE FROM kinesis_streams WHERE id = ?")
+            .bind(stream.id)
+            .execute(&self.store.db)
+            .await?;
+        Ok(json!({}))
+    }
+
+    pub(super) async fn describe_stream(&self, ask: OfStream) -> Result<Value, AwsError> {
+        let stream = self
+            .stream(ask.stream_arn.as_deref(), ask.stream_name.as_deref())
+            .await?;
+        let limit = ask.limit.unwrap_or(100).clamp(1, 10_000);
+        let (shards, end) = stream.shards_after(ask.exclusive_start_shard_id.as_deref(), limit)?;
+        let mut description = stream.describe();
+        description["Shards"] = json!(shards);
+        description["HasMoreShards"] = json!(end < stream.shards);
+        Ok(json!({"StreamDescription": description}))
+    }
+
+    pub(super) async fn describe_stream_summary(&self, ask: OfStream) -> Result<Value, AwsError> {
+        let stream = self
+            .stream(ask.stream_arn.as_deref(), ask.stream_name.as_deref())
+            .await?;
+        let mut description = stream.describe();
+        description["OpenShardCount"] = json!(stream.shards);
+        description["ConsumerCount"] = json!(0);
+        Ok(json!({"StreamDescriptionSummary": description}))
+    }
+
+    pub(super) async fn list_shards(&self, ask: ListShards) -> Result<Value, AwsError> {
+        let limit = ask.max_results.unwrap_or(1000).clamp(1, 10_000);
+        // A token names the stream and the last shard shown: `stream/shardId-…`.
+        let (stream, start) = match &ask.next_token {
+            Some(token) => {
+                let (name, start) = token
+                    .split_once('/')
+                    .ok_or_else(|| invalid_argument("NextToken is not valid."))?;
+                (self.stream(None, Some(name)).await?, Some(start))
+            }
+            None => (
+                self.stream(ask.stream_arn.as_deref(), ask.stream_name.as_deref())
+                    .await?,
+                ask.exclusive_start_shard_id.as_deref(),
+            ),
+        };
+        let (shards, end) = stream.shards_after(start, limit)?;
+        let mut answer = json!({"Shards": shards});
+        if end < stream.shards {
+            answer["NextToken"] = json!(format!("{}/{}", stream.name, shard::id(end - 1)));
+        }
+        Ok(answer)
+    }
+
+    pub(super) async fn list_streams(&self, ask: ListStreams) -> Result<Value, AwsError> {
+        let limit = ask.limit.unwrap_or(100).clamp(1, 10_000);
+        let after = ask
+            .next_token
+            .or(ask.exclusive_start_stream_name)
+            .unwrap_or_default();
+        let mut streams: Vec<Stream> = sqlx::query(
+            "SELECT id, name, mode, shards, retention_hours, created_at_ms FROM kinesis_streams
+             WHERE name > ? ORDER BY name LIMIT ?",
+        )
+        .bind(after)
+        .bind(limit + 1)
+        .fetch_all(&self.store.db)
+        .await?
+        .iter()
+        .map(read)
+        .collect::<Result<_, _>>()?;
+        let more = i64::try_from(streams.len()).is_ok_and(|count| count > limit);
+        if more {
+            streams.pop();
+        }
+        let names: Vec<&str> = streams.iter().map(|stream| stream.name.as_str()).collect();
+        let summaries: Vec<Value> = streams
+            .iter()
+            .map(|stream| {
+                json!({
+                    "StreamName": stream.name,
+                    "StreamARN": arn(&stream.name),
+                    "StreamStatus": "ACTIVE",
+                    "StreamModeDetails": {"StreamMode": stream.mode},
+                    "StreamCreationTimestamp": epoch_seconds(stream.created_at_ms),
+                })
+            })
+            .collect();
+        let mut answer = json!({
+            "StreamNames": names, "HasMoreStreams": more, "StreamSummaries": summaries,
+        });
+        if more {
+            answer["NextToken"] = json!(names.last());
+        }
+        Ok(answer)
+    }
+
+    pub(super) async fn change_retention(&self, ask: OfStream) -> Result<Value, AwsError> {
+        let stream = self
+            .stream(ask.stream_arn.as_deref(), ask.stream_name.as_deref())
+            .await?;
+        let hours = ask.retention_period_hours.unwrap_or_default();
+        if !(RETENTION_HOURS..=8760).contains(&hours) {
+            return Err(invalid_argument(
+                "RetentionPeriodHours must be between 24 and 8760.",
+            ));
+        }
+        sqlx::query("UPDATE kinesis_streams SET retention_hours = ? WHERE id = ?")
+            .bind(hours)
+            .bind(stream.id)
+            .execute(&self.store.db)
+            .await?;
+        Ok(json!({}))
+    }
+
+    /// The stream of that ARN or name.
+    pub(super) async fn stream(
+        &self,
+        arn: Option<&str>,
+        name: Option<&str>,
+    ) -> Result<Stream, AwsError> {
+        let name = match (arn, name) {
+            (Some(arn), _) => arn.rsplit('/').next().unwrap_or_default(),
+            (None, Some(name)) => name,
+            (None, None) => return Err(invalid_argument("StreamName or StreamARN must be given.")),
+        };
+        let row = sqlx::query(
+            "SELECT id, name, mode, shards, retention_hours, created_at_ms
+             FROM kinesis_streams WHERE name = ?",
+        )
+        .bind(name)
+        .fetch_optional(&self.store.db)
+        .await?;
+        match row {
+            Some(row) => Ok(read(&row)?),
+            None => Err(AwsError::bad_request(
+                "ResourceNotFoundException",
+                format!("Stream {name} under account {ACCOUNT} not found."),
+            )),
+        }
+    }
+}
+
+fn read(row: &sqlx::sqlite::SqliteRow) -> Result<Stream, sqlx::Error> {
+    Ok(Stream {
+        id: row.try_get("id")?,
+        name: row.try_get("name")?,
+        shards: row.try_get("shards")?,
+        retention_hours: row.try_get("retention_hours")?,
+        mode: row.try_get("mode")?,
+        created_at_ms: row.try_get("created_at_ms")?,
+    })
+}
