@@ -129,25 +129,18 @@ impl Template {
                 .map(Value::Array),
             Template::Object(fields) => {
                 let mut object = Map::with_capacity(fields.len());
-                // AWS moves computed fields behind the others: paths first, then functions.
+                // AWS moves computed fields behind the others; their order is settled when parsing.
                 for (name, field) in fields {
-                    if let Field::Template(template) = field {
-                        object.insert(name.clone(), template.evaluate(scene)?);
-                    }
-                }
-                for calls in [false, true] {
-                    for (name, field) in fields {
-                        if let Field::Computed(expression) = field
-                            && matches!(expression, Expression::Call(_)) == calls
-                        {
-                            let value = expression.evaluate(scene);
-                            let value = value.map_err(|trouble| FieldTrouble {
+                    let value = match field {
+                        Field::Template(template) => template.evaluate(scene)?,
+                        Field::Computed(expression) => {
+                            expression.evaluate(scene).map_err(|trouble| FieldTrouble {
                                 field: format!("{name}.$"),
                                 trouble,
-                            })?;
-                            object.insert(name.clone(), value);
+                            })?
                         }
-                    }
+                    };
+                    object.insert(name.clone(), value);
                 }
                 Ok(Value::Object(object))
             }
@@ -159,6 +152,7 @@ fn parse(value: &Value, pointer: &mut String, report: &mut dyn FnMut(&str, Strin
     let template = match value {
         Value::Object(object) => {
             let mut fields = Vec::with_capacity(object.len());
+            let mut computed = Vec::new();
             for (name, value) in object {
                 let length = pointer.len();
                 pointer.push('/');
@@ -166,7 +160,7 @@ fn parse(value: &Value, pointer: &mut String, report: &mut dyn FnMut(&str, Strin
                 if let Some(name) = name.strip_suffix(".$") {
                     match value.as_str().map(Expression::parse) {
                         Some(Ok(expression)) => {
-                            fields.push((name.to_owned(), Field::Computed(expression)))
+                            computed.push((name.to_owned(), Field::Computed(expression)))
                         }
                         Some(Err(error)) => report(pointer, error.to_string()),
                         None => report(
@@ -181,6 +175,9 @@ fn parse(value: &Value, pointer: &mut String, report: &mut dyn FnMut(&str, Strin
                 }
                 pointer.truncate(length);
             }
+            let buckets = (computed.len() * 4 / 3 + 1).next_power_of_two().max(16) as u32;
+            computed.sort_by_key(|(name, _)| bucket(name, buckets));
+            fields.extend(computed);
             Template::Object(fields)
         }
         Value::Array(array) => {
@@ -209,6 +206,15 @@ fn parse(value: &Value, pointer: &mut String, report: &mut dyn FnMut(&str, Strin
     } else {
         template
     }
+}
+
+/// Where Java's `HashMap` keeps a key: the order in which AWS appends computed fields, which shows
+/// wherever a result is made into text.
+fn bucket(name: &str, buckets: u32) -> u32 {
+    let hash = name.encode_utf16().fold(0_u32, |hash, unit| {
+        hash.wrapping_mul(31).wrapping_add(u32::from(unit))
+    });
+    (hash ^ (hash >> 16)) & (buckets - 1)
 }
 
 #[cfg(test)]

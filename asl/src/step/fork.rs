@@ -241,7 +241,8 @@ impl Execution {
         child: StrandId,
         output: Data,
     ) {
-        self.iteration_event(EventType::MapIterationSucceeded, parent, index, child);
+        let succeeded =
+            self.iteration_event(EventType::MapIterationSucceeded, parent, index, child);
         let last = self.strand(child).last_event;
         self.strands[child.0] = None;
         let fork = self.fork_mut(parent);
@@ -250,7 +251,8 @@ impl Execution {
             output: Some(output),
         };
         fork.running -= 1;
-        self.strand_mut(parent).last_event = last;
+        // The next iteration follows what happened in this one, the end of the Map its success.
+        self.strand_mut(parent).last_event = succeeded.unwrap_or(last);
         self.start_children(parent, last);
     }
 
