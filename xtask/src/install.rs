@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
 
+use crate::project;
 use crate::step::{output, run, say};
 
 /// A thing from Debian's packages that some command needs.
@@ -37,6 +38,13 @@ pub const CHROMIUM: Tool = Tool {
     purpose: "Chromium, in which the pages are tested",
     found: || Path::new("/usr/bin/chromium").exists(),
     packages: &["chromium"],
+};
+
+/// Node and npm, which run the tests in the browser.
+pub const NODE: Tool = Tool {
+    purpose: "Node and npm, which run the tests in a browser",
+    found: || on_path("node").is_some() && on_path("npm").is_some(),
+    packages: &["nodejs", "npm"],
 };
 
 /// Debian's Rust for the web: has the library's sources, from which the wasm target is built.
@@ -109,6 +117,50 @@ pub fn ensure(tools: &[&Tool]) -> anyhow::Result<()> {
             tool.purpose,
             tool.packages.join(" ")
         ),
+    }
+}
+
+/// Where nextest is.
+pub struct Nextest {
+    program: PathBuf,
+}
+
+/// The version that is installed where there is none.
+const NEXTEST_VERSION: &str = "0.9.143";
+
+/// Finds nextest, or installs it from the registry under target/.
+pub fn nextest() -> anyhow::Result<Nextest> {
+    let own = project::target().join("tools");
+    let program = own.join("bin/cargo-nextest");
+    if let Some(program) =
+        on_path("cargo-nextest").or_else(|| program.exists().then(|| program.clone()))
+    {
+        return Ok(Nextest { program });
+    }
+    say(format!(
+        "installing cargo-nextest {NEXTEST_VERSION} into {} (some minutes)",
+        own.display()
+    ));
+    run(project::cargo("install")
+        .args([
+            "cargo-nextest",
+            "--locked",
+            "--version",
+            NEXTEST_VERSION,
+            "--root",
+        ])
+        .arg(&own)
+        .env("CARGO_TARGET_DIR", own.join("build")))?;
+    Ok(Nextest { program })
+}
+
+impl Nextest {
+    /// `cargo nextest run`.
+    pub fn command(&self) -> Command {
+        let mut command = project::cargo_through(&self.program);
+        // A failed assertion says what is wrong; the stack beneath it says how tests are called.
+        command.args(["nextest", "run"]).env("RUST_BACKTRACE", "0");
+        command
     }
 }
 

@@ -7,6 +7,7 @@ mod build;
 mod children;
 mod demo;
 mod deploy;
+mod e2e;
 mod image;
 mod install;
 mod jobs;
@@ -15,6 +16,7 @@ mod product;
 mod project;
 mod site;
 mod step;
+mod test;
 mod wasm;
 
 use std::process::ExitCode;
@@ -46,6 +48,16 @@ const COMMANDS: &[Command] = &[
         name: "local",
         about: "Run the local AWS alone",
         run: local::run_command,
+    },
+    Command {
+        name: "test",
+        about: "Check everything: formatting, lints, tests, the product in a browser",
+        run: test::run_command,
+    },
+    Command {
+        name: "e2e",
+        about: "Test the running product only: pages, survival of kills, its history through boto3",
+        run: e2e::run_command,
     },
     Command {
         name: "build",

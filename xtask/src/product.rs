@@ -96,6 +96,11 @@ impl Product {
         format!("http://127.0.0.1:{}", self.place.port)
     }
 
+    /// The folder that everything is kept in.
+    pub fn data(&self) -> &Path {
+        &self.place.data
+    }
+
     /// The address of the AWS endpoint.
     pub fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.place.local_port)

@@ -30,8 +30,15 @@ pub fn program(name: &str) -> PathBuf {
 /// The cargo that started xtask, on the product's target folder.
 pub fn cargo(subcommand: &str) -> Command {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+    let mut command = cargo_through(Path::new(&program));
+    command.arg(subcommand);
+    command
+}
+
+/// A program that calls cargo, such as nextest, on the product's target folder.
+pub fn cargo_through(program: &Path) -> Command {
     let mut command = Command::new(program);
-    command.current_dir(root()).arg(subcommand);
+    command.current_dir(root());
     forget_outer_cargo(&mut command);
     command.env("CARGO_TARGET_DIR", target());
     command

@@ -1,0 +1,36 @@
+// Images and what their cold starts cost.
+import { expect, test } from "./gantry";
+
+test("the two images that were deployed stand side by side", async ({ page }) => {
+  await page.goto("/images");
+  const images = page.locator("article.image");
+  await expect(images).toHaveCount(2);
+  const digests = await images.locator("dd code[title^='sha256:']").evaluateAll((codes) =>
+    codes.map((code) => code.getAttribute("title")),
+  );
+  expect(new Set(digests).size).toBe(2);
+  await expect(images.filter({ hasText: "Live" })).toHaveCount(1);
+  await expect(images.first()).toContainText("gantry-inspect");
+});
+
+test("the cold starts of two images are compared", async ({ page }) => {
+  await page.goto("/cold-starts");
+  const comparison = page.getByRole("region", { name: "Compare two images" });
+  await expect(comparison.locator(".side")).toHaveCount(2);
+  await expect(comparison.locator(".verdict")).toBeVisible();
+
+  // The other way round, by the form.
+  const base = comparison.getByRole("combobox").nth(0);
+  const candidate = comparison.getByRole("combobox").nth(1);
+  const before = [await base.inputValue(), await candidate.inputValue()];
+  expect(before[0]).not.toBe(before[1]);
+  await base.selectOption(before[1]);
+  await candidate.selectOption(before[0]);
+  await comparison.getByRole("button", { name: "Compare" }).click();
+  await expect(page).toHaveURL(/base=sha256/);
+  expect([await base.inputValue(), await candidate.inputValue()]).toEqual([before[1], before[0]]);
+
+  // Every function started cold on both images.
+  const rows = page.locator("table.list tbody tr").filter({ hasText: "gantry-inspect" });
+  await expect(rows).toHaveCount(2);
+});
