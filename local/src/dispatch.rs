@@ -1,7 +1,7 @@
 //! Which service answers a request: by `X-Amz-Target`, else by path, else S3.
 //!
 //! The order is by cost and by traffic: one header lookup finds the JSON services, one look at the
-//! path's first bytes finds the registry, Lambda and the Runtime API, everything else is S3's.
+//! path's first bytes finds the registry and Lambda, everything else is S3's.
 
 use std::sync::Arc;
 
@@ -33,9 +33,6 @@ async fn answer(State(services): State<Arc<Services>>, request: Request) -> Resp
     let path = request.uri().path();
     if path == "/v2" || path.starts_with("/v2/") {
         return crate::registry::http::answer(&services.registry, request).await;
-    }
-    if path.starts_with("/_runtime/") {
-        return crate::lambda::runtime::answer(&services.lambda, request).await;
     }
     if crate::lambda::api::owns(path) {
         return crate::lambda::api::answer(&services.lambda, request).await;

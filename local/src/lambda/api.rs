@@ -1,24 +1,554 @@
 //! Lambda's REST API.
+//!
+//! Owns paths, the checks of what clients give, and the shape of answers.
+//! <https://docs.aws.amazon.com/lambda/latest/api/API_Operations.html>
 
-use axum::body::Body;
-use axum::extract::Request;
-use axum::http::Response;
+use std::collections::{BTreeMap, HashMap};
 
-use super::Lambda;
-use crate::wire::{AwsError, rest_error};
+use axum::body::{Body, Bytes};
+use axum::extract::{Query, Request};
+use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::function::{Alias, Function, FunctionConfig, LATEST, arn, invalid, parse_name};
+use super::{Lambda, PAYLOAD_BYTES_MAX};
+use crate::wire::{AwsError, input, now_ms, rest_answer, rest_error};
+
+const OPERATIONS: &[&str] = &[
+    "CreateFunction",
+    "GetFunction",
+    "GetFunctionConfiguration",
+    "ListFunctions",
+    "UpdateFunctionCode",
+    "UpdateFunctionConfiguration",
+    "DeleteFunction",
+    "PublishVersion",
+    "ListVersionsByFunction",
+    "CreateAlias",
+    "GetAlias",
+    "UpdateAlias",
+    "DeleteAlias",
+    "ListAliases",
+    "Invoke",
+];
+
+/// Variables that a function may not set, as on AWS.
+const RESERVED: &[&str] = &[
+    "_HANDLER",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "AWS_LAMBDA_FUNCTION_NAME",
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+    "AWS_LAMBDA_FUNCTION_VERSION",
+    "AWS_LAMBDA_INITIALIZATION_TYPE",
+    "AWS_LAMBDA_LOG_GROUP_NAME",
+    "AWS_LAMBDA_LOG_STREAM_NAME",
+    "AWS_ACCESS_KEY",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_LAMBDA_RUNTIME_API",
+    "LAMBDA_TASK_ROOT",
+    "LAMBDA_RUNTIME_DIR",
+];
 
 /// Whether a path is Lambda's.
 pub fn owns(path: &str) -> bool {
-    path.starts_with("/2015-03-31/functions")
-        || path.starts_with("/2017-03-31/")
-        || path.starts_with("/2019-09-")
+    path.strip_prefix("/20").is_some_and(|rest| {
+        let rest = rest.as_bytes();
+        rest.len() > 8 && rest[2] == b'-' && rest[5] == b'-' && rest[8..].starts_with(b"/functions")
+    })
 }
 
 /// Answers one request.
-pub async fn answer(_lambda: &Lambda, request: Request) -> Response<Body> {
-    rest_error(&AwsError::unknown_operation(
-        "Lambda",
-        request.uri().path(),
-        &[],
-    ))
+pub async fn answer(lambda: &Lambda, request: Request) -> Response<Body> {
+    route(lambda, request).await.unwrap_or_else(|error| rest_error(&error))
+}
+
+async fn route(lambda: &Lambda, request: Request) -> Result<Response<Body>, AwsError> {
+    let (parts, body) = request.into_parts();
+    let query: HashMap<String, String> = Query::try_from_uri(&parts.uri).map(|Query(query)| query).unwrap_or_default();
+    let path = decode(parts.uri.path())?;
+    let segments: Vec<&str> = path.trim_end_matches('/').split('/').skip(3).collect();
+    let body = axum::body::to_bytes(body, PAYLOAD_BYTES_MAX + 1024 * 1024)
+        .await
+        .map_err(|_| AwsError::new(413, "RequestTooLargeException", "The request is too large or broke off."))?;
+    let ok = |value: Value| Ok(rest_answer(StatusCode::OK, &value));
+    let created = |value: Value| Ok(rest_answer(StatusCode::CREATED, &value));
+    let gone = || Ok(rest_answer(StatusCode::NO_CONTENT, &Value::Null));
+    let functions = &lambda.functions;
+    match (&parts.method, segments.as_slice()) {
+        (&Method::POST, []) => created(create(lambda, json_of(&body)?).await?),
+        (&Method::GET, []) => ok(list(lambda, &query).await?),
+        (method, [given, rest @ ..]) => {
+            let (name, in_name) = parse_name(given)?;
+            let qualifier = query.get("Qualifier").cloned().or(in_name);
+            let qualifier = qualifier.as_deref();
+            match (method, rest) {
+                (&Method::GET, []) => {
+                    let function = functions.resolve(&name, qualifier, 1.0).await?;
+                    ok(json!({
+                        "Configuration": configuration(&function, qualifier),
+                        "Code": {
+                            "RepositoryType": "ECR",
+                            "ImageUri": function.config.image_uri,
+                            "ResolvedImageUri": resolved_uri(&function.config),
+                        },
+                        "Tags": {},
+                    }))
+                }
+                (&Method::DELETE, []) => {
+                    functions.delete(&name, qualifier).await?;
+                    lambda.pool.retire(&name);
+                    gone()
+                }
+                (&Method::GET, ["configuration"]) => {
+                    let function = functions.resolve(&name, qualifier, 1.0).await?;
+                    ok(configuration(&function, qualifier))
+                }
+                (&Method::PUT, ["configuration"]) => ok(update_configuration(lambda, &name, json_of(&body)?).await?),
+                (&Method::PUT, ["code"]) => ok(update_code(lambda, &name, json_of(&body)?).await?),
+                (&Method::POST, ["versions"]) => created(publish(lambda, &name, json_of(&body)?).await?),
+                (&Method::GET, ["versions"]) => ok(versions(lambda, &name, &query).await?),
+                (&Method::POST, ["aliases"]) => created(put_alias(lambda, &name, None, json_of(&body)?).await?),
+                (&Method::GET, ["aliases"]) => ok(aliases(lambda, &name, &query).await?),
+                (&Method::GET, ["aliases", alias]) => {
+                    functions.latest(&name).await?;
+                    ok(alias_value(&functions.alias(&name, alias).await?))
+                }
+                (&Method::PUT, ["aliases", alias]) => ok(put_alias(lambda, &name, Some(alias), json_of(&body)?).await?),
+                (&Method::DELETE, ["aliases", alias]) => {
+                    functions.delete_alias(&name, alias).await?;
+                    gone()
+                }
+                (&Method::POST, ["invocations"]) => invoke(lambda, &name, qualifier, &parts.headers, body).await,
+                _ => Err(unknown(method, parts.uri.path())),
+            }
+        }
+        (method, _) => Err(unknown(method, parts.uri.path())),
+    }
+}
+
+fn unknown(method: &Method, path: &str) -> AwsError {
+    AwsError::unknown_operation("Lambda", &format!("{method} {path}"), OPERATIONS)
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Settings {
+    description: Option<String>,
+    role: Option<String>,
+    timeout: Option<u64>,
+    memory_size: Option<u64>,
+    ephemeral_storage: Option<EphemeralStorage>,
+    environment: Option<Environment>,
+    image_config: Option<ImageConfig>,
+    logging_config: Option<LoggingConfig>,
+    revision_id: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct EphemeralStorage {
+    size: u64,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Environment {
+    variables: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct ImageConfig {
+    entry_point: Option<Vec<String>>,
+    command: Option<Vec<String>>,
+    working_directory: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct LoggingConfig {
+    log_format: Option<String>,
+    log_group: Option<String>,
+}
+
+impl Settings {
+    /// Puts what is given over what stands.
+    fn apply(self, config: &mut FunctionConfig) -> Result<(), AwsError> {
+        if let Some(description) = self.description {
+            config.description = description;
+        }
+        if let Some(role) = self.role {
+            config.role = role;
+        }
+        if let Some(seconds) = self.timeout {
+            config.timeout_seconds = within("timeout", seconds, 1, 900)?;
+        }
+        if let Some(mb) = self.memory_size {
+            config.memory_mb = within("memorySize", mb, 128, 10_240)?;
+        }
+        if let Some(storage) = self.ephemeral_storage {
+            config.ephemeral_storage_mb = within("ephemeralStorage.size", storage.size, 512, 10_240)?;
+        }
+        if let Some(Environment { variables }) = self.environment {
+            let size: usize = variables.iter().map(|(name, value)| name.len() + value.len()).sum();
+            if size > 4096 {
+                return Err(invalid(
+                    "Lambda was unable to configure your environment variables because the environment variables you have provided exceeded the 4KB limit.",
+                ));
+            }
+            let reserved: Vec<&str> =
+                variables.keys().map(String::as_str).filter(|name| RESERVED.contains(name)).collect();
+            if !reserved.is_empty() {
+                return Err(invalid(format!(
+                    "Lambda was unable to configure your environment variables because the environment variables you have provided contains reserved keys that are currently not supported for modification. Reserved keys used in this request: {}",
+                    reserved.join(", ")
+                )));
+            }
+            config.environment = variables;
+        }
+        if let Some(image) = self.image_config {
+            config.entry_point = image.entry_point.filter(|words| !words.is_empty());
+            config.command = image.command.filter(|words| !words.is_empty());
+            config.working_directory = image.working_directory.filter(|directory| !directory.is_empty());
+        }
+        if let Some(logging) = self.logging_config {
+            match logging.log_format.as_deref() {
+                Some(format @ ("JSON" | "Text")) => config.log_format = format.to_owned(),
+                Some(other) => return Err(invalid(format!("LogFormat must be JSON or Text, not {other}"))),
+                None => {}
+            }
+            if let Some(group) = logging.log_group {
+                config.log_group = group;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn within(member: &str, value: u64, least: u64, most: u64) -> Result<u64, AwsError> {
+    if (least..=most).contains(&value) {
+        return Ok(value);
+    }
+    Err(AwsError::validation(format!(
+        "1 validation error detected: Value '{value}' at '{member}' failed to satisfy constraint: Member must have value between {least} and {most}"
+    )))
+}
+
+async fn create(lambda: &Lambda, body: Value) -> Result<Value, AwsError> {
+    let (name, _) = parse_name(body["FunctionName"].as_str().ok_or_else(|| missing("FunctionName"))?)?;
+    if body["PackageType"].as_str() != Some("Image") {
+        return Err(invalid("local runs container images: PackageType must be Image"));
+    }
+    let uri = body["Code"]["ImageUri"].as_str().ok_or_else(|| missing("Code.ImageUri"))?;
+    let role = body["Role"].as_str().ok_or_else(|| missing("Role"))?;
+    let (repository, digest) = lambda.pool.images().resolve(uri).await?;
+    let mut config = FunctionConfig {
+        description: String::new(),
+        role: role.to_owned(),
+        timeout_seconds: 3,
+        memory_mb: 128,
+        ephemeral_storage_mb: 512,
+        environment: BTreeMap::new(),
+        image_uri: uri.to_owned(),
+        repository,
+        digest,
+        entry_point: None,
+        command: None,
+        working_directory: None,
+        architecture: body["Architectures"][0].as_str().unwrap_or("x86_64").to_owned(),
+        // AWS's own default is Text; Gantry reads the JSON form.
+        log_format: "JSON".to_owned(),
+        log_group: format!("/aws/lambda/{name}"),
+        modified_at_ms: now_ms(),
+        revision_id: uuid::Uuid::new_v4().to_string(),
+    };
+    let publish = body["Publish"].as_bool().unwrap_or(false);
+    let settings: Settings = input(body)?;
+    settings.apply(&mut config)?;
+    // Unpacked now, so that the first start is as quick as every other.
+    lambda.pool.images().get(&config.repository, &config.digest).await?;
+    lambda.logs.ensure_group(&config.log_group).await?;
+    let function = lambda.functions.create(&name, &config).await?;
+    if publish {
+        return Ok(configuration(&lambda.functions.publish(&name, None, None, None).await?, None));
+    }
+    Ok(configuration(&function, None))
+}
+
+async fn update_configuration(lambda: &Lambda, name: &str, body: Value) -> Result<Value, AwsError> {
+    let mut settings: Settings = input(body)?;
+    let revision = settings.revision_id.take();
+    let function = lambda.functions.update(name, revision.as_deref(), |config| settings.apply(config)).await?;
+    lambda.logs.ensure_group(&function.config.log_group).await?;
+    Ok(configuration(&function, None))
+}
+
+async fn update_code(lambda: &Lambda, name: &str, body: Value) -> Result<Value, AwsError> {
+    let uri = body["ImageUri"].as_str().ok_or_else(|| missing("ImageUri"))?;
+    lambda.functions.latest(name).await?;
+    let (repository, digest) = lambda.pool.images().resolve(uri).await?;
+    lambda.pool.images().get(&repository, &digest).await?;
+    if body["DryRun"].as_bool().unwrap_or(false) {
+        return Ok(configuration(&lambda.functions.latest(name).await?, None));
+    }
+    let change = |config: &mut FunctionConfig| {
+        (config.image_uri, config.repository, config.digest) = (uri.to_owned(), repository, digest);
+        if let Some(architecture) = body["Architectures"][0].as_str() {
+            config.architecture = architecture.to_owned();
+        }
+        Ok(())
+    };
+    let function = lambda.functions.update(name, body["RevisionId"].as_str(), change).await?;
+    if body["Publish"].as_bool().unwrap_or(false) {
+        return Ok(configuration(&lambda.functions.publish(name, None, None, None).await?, None));
+    }
+    Ok(configuration(&function, None))
+}
+
+async fn publish(lambda: &Lambda, name: &str, body: Value) -> Result<Value, AwsError> {
+    let text = |member: &str| body[member].as_str();
+    let published =
+        lambda.functions.publish(name, text("RevisionId"), text("CodeSha256"), text("Description")).await?;
+    Ok(configuration(&published, None))
+}
+
+async fn list(lambda: &Lambda, query: &HashMap<String, String>) -> Result<Value, AwsError> {
+    let limit = limit(query, 50);
+    let found = lambda.functions.list(marker(query), limit).await?;
+    let next = full(&found, limit).map(|last| last.name.clone());
+    let mut values = Vec::new();
+    for function in &found {
+        values.push(configuration(function, None));
+        if query.get("FunctionVersion").map(String::as_str) == Some("ALL") {
+            let versions = lambda.functions.versions(&function.name, 0, 10_000).await?;
+            values.extend(versions.iter().map(|version| configuration(version, None)));
+        }
+    }
+    Ok(page("Functions", values, next))
+}
+
+async fn versions(lambda: &Lambda, name: &str, query: &HashMap<String, String>) -> Result<Value, AwsError> {
+    let limit = limit(query, 50);
+    let latest = lambda.functions.latest(name).await?;
+    let after = marker(query);
+    let found = lambda.functions.versions(name, after.parse().unwrap_or(0), limit).await?;
+    let next = full(&found, limit).map(|last| last.version.clone());
+    let mut values = Vec::new();
+    if after.is_empty() {
+        values.push(configuration(&latest, Some(LATEST)));
+    }
+    values.extend(found.iter().map(|version| configuration(version, None)));
+    Ok(page("Versions", values, next))
+}
+
+async fn aliases(lambda: &Lambda, name: &str, query: &HashMap<String, String>) -> Result<Value, AwsError> {
+    let limit = limit(query, 50);
+    lambda.functions.latest(name).await?;
+    let version = query.get("FunctionVersion").map(String::as_str);
+    let found = lambda.functions.aliases(name, version, marker(query), limit).await?;
+    let next = full(&found, limit).map(|last| last.name.clone());
+    Ok(page("Aliases", found.iter().map(alias_value).collect(), next))
+}
+
+async fn put_alias(lambda: &Lambda, function: &str, existing: Option<&str>, body: Value) -> Result<Value, AwsError> {
+    lambda.functions.latest(function).await?;
+    let standing = match existing {
+        Some(name) => Some(lambda.functions.alias(function, name).await?),
+        None => None,
+    };
+    let name = existing.or_else(|| body["Name"].as_str()).ok_or_else(|| missing("Name"))?;
+    let legal = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if name.is_empty() || name.len() > 128 || !name.chars().all(legal) || name.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(AwsError::validation(format!("Value '{name}' at 'name' failed to satisfy constraint: an alias")));
+    }
+    let version = match (body["FunctionVersion"].as_str(), &standing) {
+        (Some(version), _) => version.to_owned(),
+        (None, Some(standing)) => standing.version.clone(),
+        (None, None) => return Err(missing("FunctionVersion")),
+    };
+    let weights = match body["RoutingConfig"]["AdditionalVersionWeights"].as_object() {
+        Some(weights) => weights.iter().filter_map(|(version, weight)| Some((version.clone(), weight.as_f64()?))).collect(),
+        None => standing.as_ref().map(|standing| standing.weights.clone()).unwrap_or_default(),
+    };
+    let description = body["Description"].as_str().map(str::to_owned);
+    let alias = Alias {
+        function: function.to_owned(),
+        name: name.to_owned(),
+        version,
+        description: description.or_else(|| standing.map(|standing| standing.description)).unwrap_or_default(),
+        weights,
+        revision_id: String::new(),
+    };
+    let put = lambda.functions.put_alias(&alias, existing.is_none(), body["RevisionId"].as_str()).await?;
+    Ok(alias_value(&put))
+}
+
+async fn invoke(
+    lambda: &Lambda,
+    name: &str,
+    qualifier: Option<&str>,
+    headers: &HeaderMap,
+    payload: Bytes,
+) -> Result<Response<Body>, AwsError> {
+    let kind = headers.get("x-amz-invocation-type").and_then(|value| value.to_str().ok());
+    match kind.unwrap_or("RequestResponse") {
+        "RequestResponse" => {}
+        "DryRun" => {
+            lambda.functions.resolve(name, qualifier, 1.0).await?;
+            return Ok(rest_answer(StatusCode::NO_CONTENT, &Value::Null));
+        }
+        other => return Err(invalid(format!("local plays the invocation types RequestResponse and DryRun, not {other}"))),
+    }
+    let payload = if payload.is_empty() { Bytes::from_static(b"{}") } else { payload };
+    let invocation = lambda.invoke_here(name, qualifier, payload).await?;
+    let mut response = Response::new(Body::from(invocation.payload));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let pairs = [
+        ("x-amz-executed-version", Some(invocation.executed_version)),
+        ("x-amz-function-error", invocation.function_error),
+        ("x-amzn-requestid", Some(invocation.request_id)),
+    ];
+    for (name, value) in pairs {
+        if let Some(value) = value.and_then(|value| HeaderValue::from_str(&value).ok()) {
+            headers.insert(name, value);
+        }
+    }
+    Ok(response)
+}
+
+/// A FunctionConfiguration. Its ARN carries the qualifier that was asked for, or the version's number.
+fn configuration(function: &Function, qualifier: Option<&str>) -> Value {
+    let config = &function.config;
+    let numbered = (function.version != LATEST).then_some(function.version.as_str());
+    let modified = jiff::Timestamp::from_millisecond(config.modified_at_ms).unwrap_or_default();
+    let mut value = json!({
+        "FunctionName": function.name,
+        "FunctionArn": arn(&function.name, qualifier.or(numbered)),
+        "Role": config.role,
+        "CodeSize": 0,
+        "Description": config.description,
+        "Timeout": config.timeout_seconds,
+        "MemorySize": config.memory_mb,
+        "LastModified": modified.strftime("%Y-%m-%dT%H:%M:%S.%3f+0000").to_string(),
+        "CodeSha256": config.digest.trim_start_matches("sha256:"),
+        "Version": function.version,
+        "TracingConfig": {"Mode": "PassThrough"},
+        "RevisionId": config.revision_id,
+        "State": "Active",
+        "LastUpdateStatus": "Successful",
+        "PackageType": "Image",
+        "Architectures": [config.architecture],
+        "EphemeralStorage": {"Size": config.ephemeral_storage_mb},
+        "LoggingConfig": {"LogFormat": config.log_format, "LogGroup": config.log_group},
+    });
+    if !config.environment.is_empty() {
+        value["Environment"] = json!({"Variables": config.environment});
+    }
+    let mut image = serde_json::Map::new();
+    for (member, words) in [("EntryPoint", &config.entry_point), ("Command", &config.command)] {
+        if let Some(words) = words {
+            image.insert(member.into(), json!(words));
+        }
+    }
+    if let Some(directory) = &config.working_directory {
+        image.insert("WorkingDirectory".into(), json!(directory));
+    }
+    if !image.is_empty() {
+        value["ImageConfigResponse"] = json!({"ImageConfig": image});
+    }
+    value
+}
+
+/// The image by digest: the host that was given, the repository, the digest.
+fn resolved_uri(config: &FunctionConfig) -> String {
+    let host = config.image_uri.split('/').next().unwrap_or_default();
+    format!("{host}/{}@{}", config.repository, config.digest)
+}
+
+fn alias_value(alias: &Alias) -> Value {
+    let mut value = json!({
+        "AliasArn": arn(&alias.function, Some(&alias.name)),
+        "Name": alias.name,
+        "FunctionVersion": alias.version,
+        "Description": alias.description,
+        "RevisionId": alias.revision_id,
+    });
+    if !alias.weights.is_empty() {
+        value["RoutingConfig"] = json!({"AdditionalVersionWeights": alias.weights});
+    }
+    value
+}
+
+fn json_of(body: &Bytes) -> Result<Value, AwsError> {
+    if body.is_empty() {
+        return Ok(json!({}));
+    }
+    serde_json::from_slice(body).map_err(|error| {
+        AwsError::bad_request("InvalidRequestContentException", format!("Could not parse request body into json: {error}"))
+    })
+}
+
+fn missing(member: &str) -> AwsError {
+    AwsError::validation(format!("1 validation error detected: Value at '{member}' failed to satisfy constraint: Member must not be null"))
+}
+
+fn marker(query: &HashMap<String, String>) -> &str {
+    query.get("Marker").map_or("", String::as_str)
+}
+
+fn limit(query: &HashMap<String, String>, most: i64) -> i64 {
+    query.get("MaxItems").and_then(|given| given.parse().ok()).unwrap_or(most).clamp(1, most)
+}
+
+fn full<T>(rows: &[T], limit: i64) -> Option<&T> {
+    rows.last().filter(|_| i64::try_from(rows.len()).is_ok_and(|count| count >= limit))
+}
+
+fn page(member: &str, values: Vec<Value>, next: Option<String>) -> Value {
+    let mut answer = json!({member: values});
+    if let Some(next) = next {
+        answer["NextMarker"] = json!(next);
+    }
+    answer
+}
+
+/// Undoes percent-encoding: ARNs come in paths as `arn%3Aaws…`.
+fn decode(path: &str) -> Result<String, AwsError> {
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut rest = path.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let hex = (*first == b'%').then(|| after.get(..2).and_then(|hex| std::str::from_utf8(hex).ok())).flatten();
+        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8(bytes).map_err(|_| AwsError::validation("The path is not UTF-8."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lambda_owns_its_dated_paths_only() {
+        assert!(owns("/2015-03-31/functions/") && owns("/2015-03-31/functions/f/invocations"));
+        assert!(!owns("/2015-bucket/functions") && !owns("/bucket/key") && !owns("/20"));
+    }
+
+    #[test]
+    fn arns_in_paths_are_decoded() {
+        assert_eq!(decode("/x/arn%3Aaws%3alambda/100%").unwrap(), "/x/arn:aws:lambda/100%");
+    }
 }

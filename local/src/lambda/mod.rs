@@ -1,7 +1,19 @@
-//! Lambda: functions, versions, aliases, invocations.
+//! Lambda: functions from container images, run in sandboxes that are real processes.
+//!
+//! Owns invoking. [`function`] keeps what functions are, [`api`] answers the REST API, `pool` chooses a
+//! sandbox, `sandbox` runs it, [`runtime`] speaks to the process in it. Invocations are synchronous;
+//! Refuses what Gantry does not use: zip packages, layers, extensions, event source mappings.
+//! <https://docs.aws.amazon.com/lambda/latest/api/>
 
 pub mod api;
+pub mod function;
+mod image;
+mod memory;
+mod pool;
+mod report;
 pub mod runtime;
+mod sandbox;
+mod watchman;
 
 use std::sync::Arc;
 
@@ -12,7 +24,14 @@ use crate::config::Config;
 use crate::logs::Logs;
 use crate::registry::Registry;
 use crate::store::Store;
-use crate::wire::AwsError;
+use crate::wire::{AwsError, now_ms};
+use function::{Functions, parse_name};
+use image::Images;
+use pool::{Limits, Pool};
+use sandbox::Outcome;
+
+/// Largest event, bytes, as on AWS.
+pub const PAYLOAD_BYTES_MAX: usize = 6 * 1024 * 1024;
 
 /// What an invocation came to.
 #[derive(Debug, Clone)]
@@ -24,23 +43,43 @@ pub struct Invocation {
     pub function_error: Option<String>,
     /// The version that ran.
     pub executed_version: String,
+    /// The invocation's id, which its log lines carry.
+    pub request_id: String,
 }
 
 /// The functions and their sandboxes.
 pub struct Lambda {
-    _store: Store,
+    functions: Functions,
+    pool: Arc<Pool>,
+    logs: Arc<Logs>,
+    cloudwatch: Arc<CloudWatch>,
+    elsewhere: Option<Elsewhere>,
+}
+
+/// Another Lambda, to which the other services' invocations go.
+struct Elsewhere {
+    endpoint: String,
+    client: reqwest::Client,
 }
 
 impl Lambda {
     /// Opens the functions in the store.
     pub async fn open(
         store: Store,
-        _config: &Config,
-        _registry: Arc<Registry>,
-        _logs: Arc<Logs>,
-        _cloudwatch: Arc<CloudWatch>,
+        config: &Config,
+        registry: Arc<Registry>,
+        logs: Arc<Logs>,
+        cloudwatch: Arc<CloudWatch>,
     ) -> Result<Arc<Lambda>, AwsError> {
-        Ok(Arc::new(Lambda { _store: store }))
+        let images = Images::open(store.data.join("images"), registry)?;
+        let limits = Limits { sandboxes_max: config.sandboxes_max, idle: config.sandbox_idle };
+        let directory = store.data.join("sandboxes");
+        let pool = Pool::open(directory, store.endpoint.clone(), limits, images, logs.clone())?;
+        let elsewhere = config
+            .lambda_endpoint
+            .clone()
+            .map(|endpoint| Elsewhere { endpoint, client: reqwest::Client::new() });
+        Ok(Arc::new(Lambda { functions: Functions::open(store).await?, pool, logs, cloudwatch, elsewhere }))
     }
 
     /// Invokes a function and waits for its answer. `function` is a name or an ARN, with or without
@@ -48,14 +87,99 @@ impl Lambda {
     ///
     /// Errors are Lambda's own (`ResourceNotFoundException`, `TooManyRequestsException`, …); a function
     /// that failed is not an error but an [`Invocation`] with `function_error`.
-    pub async fn invoke(&self, function: &str, _payload: Bytes) -> Result<Invocation, AwsError> {
-        Err(AwsError::new(
-            404,
-            "ResourceNotFoundException",
-            format!("Function not found: {function}"),
-        ))
+    pub async fn invoke(&self, function: &str, payload: Bytes) -> Result<Invocation, AwsError> {
+        let (name, qualifier) = parse_name(function)?;
+        match &self.elsewhere {
+            Some(elsewhere) => elsewhere.invoke(&name, qualifier.as_deref(), payload).await,
+            None => self.invoke_here(&name, qualifier.as_deref(), payload).await,
+        }
+    }
+
+    /// Invokes a function in a sandbox here.
+    pub(crate) async fn invoke_here(
+        &self,
+        name: &str,
+        qualifier: Option<&str>,
+        payload: Bytes,
+    ) -> Result<Invocation, AwsError> {
+        if payload.len() > PAYLOAD_BYTES_MAX {
+            return Err(AwsError::new(
+                413,
+                "RequestTooLargeException",
+                format!(
+                    "{} byte payload is too large for the RequestResponse invocation type (limit {PAYLOAD_BYTES_MAX} bytes)",
+                    payload.len()
+                ),
+            ));
+        }
+        if let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(&payload) {
+            return Err(AwsError::bad_request(
+                "InvalidRequestContentException",
+                format!("Could not parse request body into json: {error}"),
+            )
+            .with("Type", "User"));
+        }
+        // A draw between 0 and 1 for an alias that shares its traffic.
+        let draw = f64::from(uuid::Uuid::new_v4().as_u128() as u32) / f64::from(u32::MAX);
+        let function = self.functions.resolve(name, qualifier, draw).await?;
+        let function_arn = function.arn(qualifier);
+        let (pool, cloudwatch) = (self.pool.clone(), self.cloudwatch.clone());
+        let run = async move {
+            let request_id = uuid::Uuid::new_v4().to_string();
+            let at_ms = now_ms();
+            match pool.run(&function, &request_id, &function_arn, payload).await {
+                Ok(Outcome::Done { payload, failed, duration_ms, .. }) => {
+                    cloudwatch.invoked(&function.name, at_ms, duration_ms, failed).await;
+                    Ok(Invocation {
+                        payload,
+                        function_error: failed.then(|| "Unhandled".to_owned()),
+                        executed_version: function.version,
+                        request_id,
+                    })
+                }
+                Ok(Outcome::NotTaken) => Err(AwsError::new(500, "ServiceException", "No sandbox took the event.")),
+                Err(error) => {
+                    if error.status == 429 {
+                        cloudwatch.throttled(&function.name, at_ms).await;
+                    }
+                    Err(error)
+                }
+            }
+        };
+        // In a task of its own: an invocation goes on when its caller has gone.
+        tokio::spawn(run).await.unwrap_or_else(|error| {
+            tracing::error!(%error, "an invocation broke off");
+            Err(AwsError::new(500, "ServiceException", "The invocation broke off; see the log of local."))
+        })
     }
 
     /// Ends every sandbox.
-    pub async fn shutdown(&self) {}
+    pub async fn shutdown(&self) {
+        self.pool.close().await;
+    }
+}
+
+impl Elsewhere {
+    async fn invoke(&self, name: &str, qualifier: Option<&str>, payload: Bytes) -> Result<Invocation, AwsError> {
+        let failed = |error: reqwest::Error| {
+            AwsError::new(503, "ServiceException", format!("The Lambda endpoint {} cannot be reached: {error}", self.endpoint))
+        };
+        let url = format!("{}/2015-03-31/functions/{name}/invocations", self.endpoint);
+        let mut request = self.client.post(url).header("content-type", "application/json").body(payload);
+        if let Some(qualifier) = qualifier {
+            request = request.query(&[("Qualifier", qualifier)]);
+        }
+        let response = request.send().await.map_err(failed)?;
+        let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let (status, function_error) = (response.status(), header("x-amz-function-error"));
+        let executed_version = header("x-amz-executed-version").unwrap_or_else(|| function::LATEST.to_owned());
+        let code = header("x-amzn-errortype");
+        let request_id = header("x-amzn-requestid").unwrap_or_default();
+        let payload = response.bytes().await.map_err(failed)?;
+        if status.is_success() {
+            return Ok(Invocation { payload, function_error, executed_version, request_id });
+        }
+        let code = code.as_deref().unwrap_or("ServiceException").split(':').next().unwrap_or_default().to_owned();
+        Err(AwsError::new(status.as_u16(), &code, String::from_utf8_lossy(&payload)))
+    }
 }
