@@ -70,6 +70,8 @@ CREATE TABLE execution (
 );
 CREATE INDEX execution_by_job ON execution (job_id, number);
 CREATE INDEX execution_unfinished ON execution (status, heard_at_ms) WHERE status IN ('RUNNING', 'PENDING_REDRIVE');
+CREATE INDEX execution_unexplained ON execution (arn)
+    WHERE redrive_status IS NULL AND status IN ('FAILED', 'TIMED_OUT', 'ABORTED');
 CREATE INDEX execution_unread ON execution (history_read_at_ms) WHERE NOT history_complete;
 CREATE INDEX execution_unlisted ON execution (arn) WHERE NOT artifacts_read;
 

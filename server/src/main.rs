@@ -1,1 +1,101 @@
-fn main() {}
+//! The server's wiring: settings, store, AWS, tracker, port. Exit code 2 when it cannot start, with one
+//! sentence that says why.
+
+use std::{process::ExitCode, time::Duration};
+
+use server::{
+    Config,
+    aws::Aws,
+    control::{Control, causes},
+    http::{Edge, router},
+    store::Store,
+    tracker,
+};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+use tracing_subscriber::EnvFilter;
+
+/// What is logged when `RUST_LOG` does not say.
+const LOG: &str = "info,sqlx=warn,aws=warn,aws_config=warn,hyper=warn";
+/// How long requests under way may take once the server is told to end.
+const ENDING: Duration = Duration::from_millis(1_500);
+
+fn main() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOG)))
+        .init();
+    let started = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(anyhow::Error::from)
+        .and_then(|runtime| {
+            let result = runtime.block_on(run());
+            // Whatever still blocks, such as a name being looked up, must not hold up the end.
+            runtime.shutdown_timeout(Duration::from_millis(100));
+            result
+        });
+    match started {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("gantry: {}", causes(error.as_ref()));
+            ExitCode::from(2)
+        }
+    }
+}
+
+async fn run() -> anyhow::Result<()> {
+    let config = Config::read(|name| std::env::var(name).ok())?;
+    let listener = listen(&config).await?;
+    let address = listener.local_addr()?;
+    let store = Store::open(&config.database_url).await?;
+    let aws = Aws::connect(&config).await;
+    let control = Control::new(store.clone(), aws, config);
+    let mut loops = tracker::start(&control);
+    let router = router(Edge::new(control.clone(), address.port()));
+    tracing::info!("listening on http://{address}");
+
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let ending = control.ending.clone();
+    let told_to_end = {
+        let ending = ending.clone();
+        async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            tracing::info!("ending");
+            ending.cancel();
+        }
+    };
+    let serving = axum::serve(listener, router).with_graceful_shutdown(told_to_end);
+    let out_of_time = async {
+        ending.cancelled().await;
+        tokio::time::sleep(ENDING).await;
+    };
+    tokio::select! {
+        served = async { serving.await } => served?,
+        () = out_of_time => tracing::info!("some requests were cut off"),
+    }
+    loops.abort_all();
+    while loops.join_next().await.is_some() {}
+    // At most what is left of two seconds: an open statement must not keep the process.
+    let _ = tokio::time::timeout(Duration::from_millis(300), store.close()).await;
+    Ok(())
+}
+
+/// Binds the port, or says who is in the way and what to do.
+async fn listen(config: &Config) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(config.listen).await.map_err(|error| {
+        let address = config.listen;
+        match error.kind() {
+            std::io::ErrorKind::AddrInUse => anyhow::anyhow!(
+                "{address} is taken by another program; stop that one, or set GANTRY_LISTEN to another port"
+            ),
+            _ => anyhow::Error::new(error).context(format!("cannot listen on {address}")),
+        }
+    })
+}

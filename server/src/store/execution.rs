@@ -296,6 +296,18 @@ impl Store {
         Ok(rows.into_iter().map(|(arn,)| arn).collect())
     }
 
+    /// Executions that ended without success and of which nobody has said whether they can be redriven.
+    pub async fn executions_unexplained(&self, limit: u32) -> Result<Vec<String>, StoreError> {
+        let rows: Vec<(String,)> = sqlx::query_as(
+            "SELECT arn FROM execution WHERE redrive_status IS NULL AND status IN ('FAILED', 'TIMED_OUT', 'ABORTED') LIMIT $1",
+        )
+        .bind(limit)
+        .fetch_all(&self.read)
+        .await
+        .during("find unexplained executions")?;
+        Ok(rows.into_iter().map(|(arn,)| arn).collect())
+    }
+
     /// Keeps the definition that an execution runs.
     pub async fn keep_definition(&self, arn: &str, definition: &str) -> Result<(), StoreError> {
         sqlx::query("UPDATE execution SET definition = $2 WHERE arn = $1")

@@ -88,18 +88,21 @@ impl Store {
         Ok(())
     }
 
-    /// Executions whose history was read last before `before_ms` and not to its end, longest ago first:
-    /// ended ones before running ones, because an ended one is read once and then never again.
+    /// Executions whose history was not read to its end: those that ended, read last before
+    /// `ended_before_ms`, ahead of those that run, read last before `running_before_ms`; longest ago first.
     pub async fn histories_unread(
         &self,
-        before_ms: i64,
+        ended_before_ms: i64,
+        running_before_ms: i64,
         limit: u32,
     ) -> Result<Vec<String>, StoreError> {
         let rows: Vec<(String,)> = sqlx::query_as(
-            "SELECT arn FROM execution WHERE NOT history_complete AND history_read_at_ms < $1
-             ORDER BY status IN ('RUNNING', 'PENDING_REDRIVE'), history_read_at_ms LIMIT $2",
+            "SELECT arn FROM execution WHERE NOT history_complete AND history_read_at_ms <
+                 CASE WHEN status IN ('RUNNING', 'PENDING_REDRIVE') THEN $2 ELSE $1 END
+             ORDER BY status IN ('RUNNING', 'PENDING_REDRIVE'), history_read_at_ms LIMIT $3",
         )
-        .bind(before_ms)
+        .bind(ended_before_ms)
+        .bind(running_before_ms)
         .bind(limit)
         .fetch_all(&self.read)
         .await

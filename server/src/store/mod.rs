@@ -164,6 +164,9 @@ fn count(value: i64) -> u64 {
 }
 
 #[cfg(test)]
+pub(crate) use outbox::testing::submit as testing_submit;
+
+#[cfg(test)]
 pub(crate) mod testing {
     //! A store of one's own in a temporary folder, for tests.
 

@@ -1,0 +1,233 @@
+//! S3: the bucket with sources, uploads and artifacts. Streams both ways; holds at most one part in memory.
+//! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html>
+
+use aws_config::SdkConfig;
+use aws_sdk_s3::{
+    Client,
+    operation::get_object::GetObjectError,
+    primitives::{ByteStream, SdkBody},
+    types::{CompletedMultipartUpload, CompletedPart},
+};
+use bytes::Bytes;
+
+use super::{AwsError, moment_ms};
+
+/// The bucket.
+#[derive(Debug, Clone)]
+pub struct Bucket {
+    client: Client,
+    name: String,
+}
+
+/// A request for an object, with the conditions a browser sends along (RFC 9110).
+#[derive(Debug, Clone, Default)]
+pub struct FetchRequest {
+    pub range: Option<String>,
+    pub if_none_match: Option<String>,
+}
+
+/// An answer to a [`FetchRequest`].
+pub enum Fetched {
+    /// The object, or the range asked for.
+    Object {
+        body: SdkBody,
+        bytes: u64,
+        /// `Content-Range`, when it is a range.
+        content_range: Option<String>,
+        etag: Option<String>,
+        modified_at_ms: Option<i64>,
+    },
+    /// The caller has it already.
+    NotModified,
+    /// The range lies outside of the object.
+    OutOfRange,
+    /// There is no such object.
+    Missing,
+}
+
+/// A multipart upload under way.
+#[derive(Debug, Clone)]
+pub struct Upload {
+    pub key: String,
+    pub id: String,
+}
+
+impl Bucket {
+    pub(super) fn new(shared: &SdkConfig, name: &str, path_style: bool) -> Bucket {
+        let config = aws_sdk_s3::config::Builder::from(shared)
+            .force_path_style(path_style)
+            .build();
+        Bucket {
+            client: Client::from_conf(config),
+            name: name.to_owned(),
+        }
+    }
+
+    /// The bucket's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether the bucket answers.
+    pub async fn check(&self) -> Result<(), AwsError> {
+        self.client
+            .head_bucket()
+            .bucket(&self.name)
+            .send()
+            .await
+            .map_err(|error| AwsError::new("HeadBucket", error))?;
+        Ok(())
+    }
+
+    /// Begins to fetch an object.
+    pub async fn fetch(&self, key: &str, request: FetchRequest) -> Result<Fetched, AwsError> {
+        let answer = self
+            .client
+            .get_object()
+            .bucket(&self.name)
+            .key(key)
+            .set_range(request.range)
+            .set_if_none_match(request.if_none_match)
+            .send()
+            .await;
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => {
+                let status = error.raw_response().map(|raw| raw.status().as_u16());
+                if status == Some(304) {
+                    return Ok(Fetched::NotModified);
+                }
+                if status == Some(416) {
+                    return Ok(Fetched::OutOfRange);
+                }
+                if matches!(error.as_service_error(), Some(GetObjectError::NoSuchKey(_)))
+                    || status == Some(404)
+                {
+                    return Ok(Fetched::Missing);
+                }
+                return Err(AwsError::new("GetObject", error));
+            }
+        };
+        Ok(Fetched::Object {
+            bytes: answer
+                .content_length
+                .and_then(|bytes| u64::try_from(bytes).ok())
+                .unwrap_or(0),
+            content_range: answer.content_range,
+            etag: answer.e_tag,
+            modified_at_ms: answer.last_modified.as_ref().map(moment_ms),
+            body: answer.body.into_inner(),
+        })
+    }
+
+    /// A small object whole; none when there is none. Refuses one larger than `bytes_max`.
+    pub async fn read(&self, key: &str, bytes_max: u64) -> Result<Option<Bytes>, AwsError> {
+        match self.fetch(key, FetchRequest::default()).await? {
+            Fetched::Object { bytes, .. } if bytes > bytes_max => Err(AwsError::unreadable(
+                "GetObject",
+                format!("{key} has {bytes} bytes, more than {bytes_max}"),
+            )),
+            Fetched::Object { body, .. } => ByteStream::new(body)
+                .collect()
+                .await
+                .map(|body| Some(body.into_bytes()))
+                .map_err(|error| AwsError::unreadable("GetObject", error)),
+            _ => Ok(None),
+        }
+    }
+
+    /// CreateMultipartUpload.
+    pub async fn begin(&self, key: &str) -> Result<Upload, AwsError> {
+        let answer = self
+            .client
+            .create_multipart_upload()
+            .bucket(&self.name)
+            .key(key)
+            .send()
+            .await
+            .map_err(|error| AwsError::new("CreateMultipartUpload", error))?;
+        let id = answer
+            .upload_id
+            .ok_or_else(|| AwsError::unreadable("CreateMultipartUpload", "no uploadId"))?;
+        Ok(Upload {
+            key: key.to_owned(),
+            id,
+        })
+    }
+
+    /// UploadPart; parts count from 1.
+    pub async fn part(
+        &self,
+        upload: &Upload,
+        number: i32,
+        data: Bytes,
+    ) -> Result<CompletedPart, AwsError> {
+        let answer = self
+            .client
+            .upload_part()
+            .bucket(&self.name)
+            .key(&upload.key)
+            .upload_id(&upload.id)
+            .part_number(number)
+            .body(ByteStream::from(data))
+            .send()
+            .await
+            .map_err(|error| AwsError::new("UploadPart", error))?;
+        Ok(CompletedPart::builder()
+            .part_number(number)
+            .set_e_tag(answer.e_tag)
+            .set_checksum_crc32(answer.checksum_crc32)
+            .build())
+    }
+
+    /// CompleteMultipartUpload.
+    pub async fn complete(
+        &self,
+        upload: &Upload,
+        parts: Vec<CompletedPart>,
+    ) -> Result<(), AwsError> {
+        self.client
+            .complete_multipart_upload()
+            .bucket(&self.name)
+            .key(&upload.key)
+            .upload_id(&upload.id)
+            .multipart_upload(
+                CompletedMultipartUpload::builder()
+                    .set_parts(Some(parts))
+                    .build(),
+            )
+            .send()
+            .await
+            .map_err(|error| AwsError::new("CompleteMultipartUpload", error))?;
+        Ok(())
+    }
+
+    /// AbortMultipartUpload; one that is gone already is as good.
+    pub async fn abort(&self, upload: &Upload) -> Result<(), AwsError> {
+        let answer = self
+            .client
+            .abort_multipart_upload()
+            .bucket(&self.name)
+            .key(&upload.key)
+            .upload_id(&upload.id)
+            .send()
+            .await
+            .map_err(|error| AwsError::new("AbortMultipartUpload", error));
+        match answer {
+            Err(error) if !error.is("NoSuchUpload") => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// DeleteObject; S3 does not mind when there is none.
+    pub async fn delete(&self, key: &str) -> Result<(), AwsError> {
+        self.client
+            .delete_object()
+            .bucket(&self.name)
+            .key(key)
+            .send()
+            .await
+            .map_err(|error| AwsError::new("DeleteObject", error))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,175 @@
+//! Step Functions: starting, redriving, stopping and reading executions.
+//! <https://docs.aws.amazon.com/step-functions/latest/apireference/API_Operations.html>
+//! Bursts and refills are the service's quotas: <https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html>
+
+use asl::HistoryEvent;
+use aws_config::SdkConfig;
+use aws_sdk_sfn::{Client, types::ExecutionStatus as SdkStatus};
+use model::ExecutionStatus;
+
+use super::{AwsError, event_of, moment_ms, rate::Rate};
+use crate::store::StatusChange;
+
+/// Events asked for in one call; the API's maximum.
+const HISTORY_PAGE_MAX: i32 = 1_000;
+
+/// Step Functions, and the one state machine that Gantry starts.
+#[derive(Debug, Clone)]
+pub struct States {
+    client: Client,
+    state_machine_arn: String,
+    start: Rate,
+    redrive: Rate,
+    stop: Rate,
+    describe: Rate,
+    history: Rate,
+}
+
+/// A page of a history.
+#[derive(Debug)]
+pub struct HistoryPage {
+    pub events: Vec<HistoryEvent>,
+    pub next: Option<String>,
+}
+
+impl States {
+    pub(super) fn new(shared: &SdkConfig, state_machine_arn: &str) -> States {
+        States {
+            client: Client::new(shared),
+            state_machine_arn: state_machine_arn.to_owned(),
+            start: Rate::new(1_300, 300),
+            redrive: Rate::new(1_300, 300),
+            stop: Rate::new(500, 25),
+            describe: Rate::new(300, 15),
+            history: Rate::new(400, 20),
+        }
+    }
+
+    /// The ARN that an execution of this name has.
+    pub fn execution_arn(&self, name: &str) -> String {
+        let machine = self
+            .state_machine_arn
+            .replacen(":stateMachine:", ":execution:", 1);
+        format!("{machine}:{name}")
+    }
+
+    /// StartExecution: returns the ARN and when it started, in milliseconds since 1970. With a name and
+    /// input that were used before it answers the running execution: trying again is safe.
+    pub async fn start(&self, name: &str, input: &str) -> Result<(String, i64), AwsError> {
+        self.start.turn().await;
+        let answer = self
+            .client
+            .start_execution()
+            .state_machine_arn(&self.state_machine_arn)
+            .name(name)
+            .input(input)
+            .send()
+            .await
+            .map_err(|error| AwsError::new("StartExecution", error))?;
+        Ok((answer.execution_arn, moment_ms(&answer.start_date)))
+    }
+
+    /// RedriveExecution; `token` makes trying again safe.
+    pub async fn redrive(&self, arn: &str, token: &str) -> Result<(), AwsError> {
+        self.redrive.turn().await;
+        self.client
+            .redrive_execution()
+            .execution_arn(arn)
+            .client_token(token)
+            .send()
+            .await
+            .map_err(|error| AwsError::new("RedriveExecution", error))?;
+        Ok(())
+    }
+
+    /// StopExecution; stopping one that has ended is no error on AWS either.
+    pub async fn stop(&self, arn: &str, error: &str, cause: &str) -> Result<(), AwsError> {
+        self.stop.turn().await;
+        self.client
+            .stop_execution()
+            .execution_arn(arn)
+            .error(error)
+            .cause(cause)
+            .send()
+            .await
+            .map_err(|error| AwsError::new("StopExecution", error))?;
+        Ok(())
+    }
+
+    /// DescribeExecution.
+    pub async fn describe(&self, arn: &str, now_ms: i64) -> Result<StatusChange, AwsError> {
+        self.describe.turn().await;
+        let answer = self
+            .client
+            .describe_execution()
+            .execution_arn(arn)
+            .send()
+            .await
+            .map_err(|error| AwsError::new("DescribeExecution", error))?;
+        Ok(StatusChange {
+            arn: answer.execution_arn,
+            status: match answer.status {
+                SdkStatus::Running => ExecutionStatus::Running,
+                SdkStatus::Succeeded => ExecutionStatus::Succeeded,
+                SdkStatus::Failed => ExecutionStatus::Failed,
+                SdkStatus::TimedOut => ExecutionStatus::TimedOut,
+                SdkStatus::Aborted => ExecutionStatus::Aborted,
+                SdkStatus::PendingRedrive => ExecutionStatus::PendingRedrive,
+                other => {
+                    return Err(AwsError::unreadable(
+                        "DescribeExecution",
+                        format!("unknown status {other:?}"),
+                    ));
+                }
+            },
+            redrive_count: Some(u32::try_from(answer.redrive_count.unwrap_or(0)).unwrap_or(0)),
+            started_at_ms: Some(moment_ms(&answer.start_date)),
+            ended_at_ms: answer.stop_date.as_ref().map(moment_ms),
+            error: answer.error,
+            cause: answer.cause,
+            redrive_status: answer
+                .redrive_status
+                .map(|status| status.as_str().to_owned()),
+            redrive_reason: answer.redrive_status_reason,
+            heard_at_ms: now_ms,
+        })
+    }
+
+    /// The definition that an execution runs, which may be older than its state machine's.
+    pub async fn definition(&self, arn: &str) -> Result<String, AwsError> {
+        self.describe.turn().await;
+        let answer = self
+            .client
+            .describe_state_machine_for_execution()
+            .execution_arn(arn)
+            .send()
+            .await
+            .map_err(|error| AwsError::new("DescribeStateMachineForExecution", error))?;
+        Ok(answer.definition)
+    }
+
+    /// One page of GetExecutionHistory, with inputs and outputs.
+    pub async fn history(
+        &self,
+        arn: &str,
+        newest_first: bool,
+        next: Option<String>,
+    ) -> Result<HistoryPage, AwsError> {
+        self.history.turn().await;
+        let answer = self
+            .client
+            .get_execution_history()
+            .execution_arn(arn)
+            .reverse_order(newest_first)
+            .include_execution_data(true)
+            .max_results(HISTORY_PAGE_MAX)
+            .set_next_token(next)
+            .send()
+            .await
+            .map_err(|error| AwsError::new("GetExecutionHistory", error))?;
+        Ok(HistoryPage {
+            events: answer.events.into_iter().filter_map(event_of).collect(),
+            next: answer.next_token,
+        })
+    }
+}

@@ -1,0 +1,124 @@
+//! Kinesis Data Streams: the telemetry stream, shard by shard.
+//! <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_GetRecords.html>
+
+use aws_config::SdkConfig;
+use aws_sdk_kinesis::{Client, types::ShardIteratorType};
+use bytes::Bytes;
+
+use super::AwsError;
+
+/// Records asked for in one call.
+const RECORDS_MAX: i32 = 1_000;
+
+/// The telemetry stream.
+#[derive(Debug, Clone)]
+pub struct Stream {
+    client: Client,
+    name: String,
+}
+
+/// What one GetRecords brought.
+#[derive(Debug)]
+pub struct Records {
+    /// The data of each record, oldest first.
+    pub data: Vec<Bytes>,
+    /// The last record's sequence number; none when there was no record.
+    pub sequence: Option<String>,
+    /// For the next call; none when the shard is closed and was read to its end.
+    pub next: Option<String>,
+    /// How far behind the newest record this is.
+    pub behind_ms: i64,
+}
+
+impl Stream {
+    pub(super) fn new(shared: &SdkConfig, name: &str) -> Stream {
+        Stream {
+            client: Client::new(shared),
+            name: name.to_owned(),
+        }
+    }
+
+    /// The stream's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Ids of every shard, closed ones that still hold records included.
+    pub async fn shards(&self) -> Result<Vec<String>, AwsError> {
+        let mut shards = Vec::new();
+        let mut next: Option<String> = None;
+        loop {
+            let request = match next {
+                // The API wants either the stream's name or a token, not both.
+                Some(token) => self.client.list_shards().next_token(token),
+                None => self.client.list_shards().stream_name(&self.name),
+            };
+            let answer = request
+                .send()
+                .await
+                .map_err(|error| AwsError::new("ListShards", error))?;
+            shards.extend(
+                answer
+                    .shards
+                    .unwrap_or_default()
+                    .into_iter()
+                    .map(|shard| shard.shard_id),
+            );
+            next = answer.next_token;
+            if next.is_none() {
+                return Ok(shards);
+            }
+        }
+    }
+
+    /// An iterator that goes on after a sequence number, or starts with the oldest record there is.
+    pub async fn iterator(
+        &self,
+        shard: &str,
+        after: Option<&str>,
+    ) -> Result<Option<String>, AwsError> {
+        let (kind, sequence) = match after {
+            Some(sequence) => (
+                ShardIteratorType::AfterSequenceNumber,
+                Some(sequence.to_owned()),
+            ),
+            None => (ShardIteratorType::TrimHorizon, None),
+        };
+        let answer = self
+            .client
+            .get_shard_iterator()
+            .stream_name(&self.name)
+            .shard_id(shard)
+            .shard_iterator_type(kind)
+            .set_starting_sequence_number(sequence)
+            .send()
+            .await
+            .map_err(|error| AwsError::new("GetShardIterator", error))?;
+        Ok(answer.shard_iterator)
+    }
+
+    /// The next records.
+    pub async fn records(&self, iterator: &str) -> Result<Records, AwsError> {
+        let answer = self
+            .client
+            .get_records()
+            .shard_iterator(iterator)
+            .limit(RECORDS_MAX)
+            .send()
+            .await
+            .map_err(|error| AwsError::new("GetRecords", error))?;
+        Ok(Records {
+            sequence: answer
+                .records
+                .last()
+                .map(|record| record.sequence_number.clone()),
+            data: answer
+                .records
+                .into_iter()
+                .map(|record| Bytes::from(record.data.into_inner()))
+                .collect(),
+            next: answer.next_shard_iterator,
+            behind_ms: answer.millis_behind_latest.unwrap_or(0),
+        })
+    }
+}

@@ -1,0 +1,228 @@
+//! Histories: read on from where they were read to. Of executions that somebody watches often, of each that
+//! ended until its last event, and of the other running ones at a gentle pace.
+
+use std::{
+    collections::HashMap,
+    ops::ControlFlow,
+    time::{Duration, Instant},
+};
+
+use asl::{EventType, HistoryEvent};
+use futures::{StreamExt, stream};
+use model::ExecutionStatus;
+
+use super::{Pause, wait};
+use crate::{
+    clock,
+    control::{Control, Failure, causes},
+    store::ExecutionRecord,
+};
+
+/// How often to look for what is to be read.
+const LOOK: Duration = Duration::from_millis(150);
+/// The shortest time between two readings of an execution that is watched.
+const WATCHED_PACE: Duration = Duration::from_millis(600);
+/// The same for one that ended but whose last event has not come yet.
+const ENDED_PACE_MS: i64 = 1_000;
+/// The same for one that runs and that nobody watches.
+const GENTLE_PACE_MS: i64 = 20_000;
+/// Histories read at one time.
+const READS_MAX: usize = 4;
+/// New events held in memory; a gap larger than this is read from its older end, page by page into the store.
+const GAP_MAX: usize = 5_000;
+
+pub(super) async fn run(control: Control) {
+    let mut pause = Pause::default();
+    let mut watched: HashMap<String, Instant> = HashMap::new();
+    loop {
+        match due(&control, &mut watched).await {
+            Ok(arns) => {
+                pause.reset();
+                stream::iter(arns)
+                    .for_each_concurrent(READS_MAX, |arn| {
+                        let control = &control;
+                        async move {
+                            if let Err(failure) = read(control, &arn).await {
+                                tracing::warn!(arn, causes = %causes(&failure), "a history was not read");
+                            }
+                        }
+                    })
+                    .await;
+                if wait(&control, LOOK).await.is_break() {
+                    return;
+                }
+            }
+            Err(failure) => {
+                if let ControlFlow::Break(()) = pause
+                    .after_failure(&control, "find histories to read", &failure)
+                    .await
+                {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Executions whose history is to be read now.
+async fn due(
+    control: &Control,
+    read_at: &mut HashMap<String, Instant>,
+) -> Result<Vec<String>, Failure> {
+    let now = clock::now().0;
+    let mut arns = Vec::new();
+    read_at.retain(|_, at| at.elapsed() < WATCHED_PACE);
+    for job in control.live.watched_jobs(now) {
+        let Some(arn) = control
+            .store
+            .job(job)
+            .await?
+            .and_then(|job| job.execution_arn)
+        else {
+            continue;
+        };
+        if !read_at.contains_key(&arn) {
+            read_at.insert(arn.clone(), Instant::now());
+            arns.push(arn);
+        }
+    }
+    for arn in control
+        .store
+        .histories_unread(now - ENDED_PACE_MS, now - GENTLE_PACE_MS, READS_MAX as u32)
+        .await?
+    {
+        if !arns.contains(&arn) {
+            arns.push(arn);
+        }
+    }
+    Ok(arns)
+}
+
+/// Reads what is new of one history.
+async fn read(control: &Control, arn: &str) -> Result<(), Failure> {
+    let Some(execution) = control.store.execution(arn).await? else {
+        return Ok(());
+    };
+    if execution.history_complete {
+        return Ok(());
+    }
+    control.learn_definition(&execution).await?;
+    let result = read_on(control, &execution).await;
+    let complete = match &result {
+        Ok(Some(newest)) => ends(*newest, execution.status),
+        Ok(None) => false,
+        // Noted as read all the same, so that one broken history does not keep the others waiting.
+        Err(_) => false,
+    };
+    let now = clock::now().0;
+    control
+        .store
+        .history_read(arn, execution.redrive_count, complete, now)
+        .await?;
+    result?;
+    if complete {
+        let Some(job) = control.store.job(execution.job).await? else {
+            return Ok(());
+        };
+        let folded = control.folded(&job.summary.pipeline, &execution).await?;
+        let failed_state = folded.lock().await.failed_state().map(str::to_owned);
+        if let Some(state) = failed_state {
+            control.store.keep_failed_state(arn, &state).await?;
+        }
+    }
+    control.live.touch(execution.job);
+    Ok(())
+}
+
+/// Reads the events that are not in the store yet. Returns the newest event's type.
+async fn read_on(
+    control: &Control,
+    execution: &ExecutionRecord,
+) -> Result<Option<EventType>, Failure> {
+    let arn = &execution.arn;
+    let last = control.store.history_last_id(arn).await?;
+    if last > 0
+        && let Some(newest) = read_newest(control, arn, last).await?
+    {
+        return Ok(newest);
+    }
+    // From the beginning, each page into the store as it comes: nothing has to be held.
+    let mut newest = None;
+    let mut next = None;
+    loop {
+        let page = control.aws.states.history(arn, false, next).await?;
+        newest = page.events.last().map(|event| event.kind).or(newest);
+        keep(control, arn, &page.events).await?;
+        next = page.next;
+        if next.is_none() {
+            return Ok(newest);
+        }
+        control.live.touch(execution.job);
+    }
+}
+
+/// Reads backwards from the newest event to the last one known, then keeps all at once: the store never has
+/// a gap. None when there are too many of them for that.
+async fn read_newest(
+    control: &Control,
+    arn: &str,
+    last: i64,
+) -> Result<Option<Option<EventType>>, Failure> {
+    let mut events: Vec<HistoryEvent> = Vec::new();
+    let mut newest = None;
+    let mut next = None;
+    loop {
+        let page = control.aws.states.history(arn, true, next).await?;
+        newest = newest.or(page.events.first().map(|event| event.kind));
+        let known = page.events.iter().any(|event| event.id <= last);
+        events.extend(page.events.into_iter().filter(|event| event.id > last));
+        next = page.next;
+        if known || next.is_none() {
+            break;
+        }
+        if events.len() > GAP_MAX {
+            return Ok(None);
+        }
+    }
+    events.reverse();
+    keep(control, arn, &events).await?;
+    Ok(Some(newest))
+}
+
+async fn keep(control: &Control, arn: &str, events: &[HistoryEvent]) -> Result<(), Failure> {
+    let events: Vec<_> = events
+        .iter()
+        .map(|event| (event.id, event.to_wire(true)))
+        .collect();
+    if !events.is_empty() {
+        control.store.add_history(arn, &events).await?;
+    }
+    Ok(())
+}
+
+/// Whether an event is the last of an execution that ended like this.
+fn ends(event: EventType, status: ExecutionStatus) -> bool {
+    matches!(
+        (event, status),
+        (EventType::ExecutionSucceeded, ExecutionStatus::Succeeded)
+            | (EventType::ExecutionFailed, ExecutionStatus::Failed)
+            | (EventType::ExecutionTimedOut, ExecutionStatus::TimedOut)
+            | (EventType::ExecutionAborted, ExecutionStatus::Aborted)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_history_ends_with_the_event_of_its_executions_status() {
+        assert!(ends(EventType::ExecutionFailed, ExecutionStatus::Failed));
+        // The status of before a redrive: its history goes on.
+        assert!(!ends(
+            EventType::ExecutionFailed,
+            ExecutionStatus::Succeeded
+        ));
+        assert!(!ends(EventType::TaskStateEntered, ExecutionStatus::Failed));
+    }
+}

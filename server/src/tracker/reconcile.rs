@@ -1,0 +1,108 @@
+//! The reconciler: asks AWS about running executions that nothing was heard of for a while, because
+//! EventBridge delivers at best effort and a queue may be emptied by somebody else.
+
+use std::time::Duration;
+
+use super::{Pause, wait};
+use crate::{
+    clock,
+    control::{Control, Failure, causes},
+    store::StatusChange,
+};
+
+/// How often to look for silent executions.
+const LOOK: Duration = Duration::from_secs(5);
+/// How long an execution may be silent.
+const SILENCE_MS: i64 = 15_000;
+/// Executions asked about in one round: ten seconds' worth of DescribeExecution's refill.
+const ROUND_MAX: u32 = 100;
+
+pub(super) async fn run(control: Control) {
+    let mut pause = Pause::default();
+    // At the start everything that ran counts as silent: the server was away.
+    let mut before_ms = clock::now().0;
+    loop {
+        match round(&control, before_ms).await {
+            Ok(()) => {
+                pause.reset();
+                if wait(&control, LOOK).await.is_break() {
+                    return;
+                }
+                before_ms = clock::now().0 - SILENCE_MS;
+            }
+            Err(failure) => {
+                if pause
+                    .after_failure(&control, "reconcile executions", &failure)
+                    .await
+                    .is_break()
+                {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+async fn round(control: &Control, before_ms: i64) -> Result<(), Failure> {
+    for arn in control
+        .store
+        .executions_silent(before_ms, ROUND_MAX)
+        .await?
+    {
+        if control.ending.is_cancelled() {
+            return Ok(());
+        }
+        let now = clock::now().0;
+        match control.aws.states.describe(&arn, now).await {
+            Ok(change) => {
+                control.store.status_changed(&change).await?;
+                if let Some(execution) = control.store.execution(&arn).await? {
+                    control.live.touch(execution.job);
+                }
+            }
+            Err(error) if error.is("ExecutionDoesNotExist") => gone(control, &arn, now).await?,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    // What an end's event did not say about redriving is asked once more.
+    for arn in control.store.executions_unexplained(ROUND_MAX).await? {
+        let change = match control.aws.states.describe(&arn, clock::now().0).await {
+            Ok(change) => change,
+            Err(error) => {
+                tracing::debug!(arn, causes = %causes(&error), "not told whether it can be redriven");
+                return Ok(());
+            }
+        };
+        let explained = StatusChange {
+            redrive_status: change
+                .redrive_status
+                .or_else(|| Some("NOT_REDRIVABLE".to_owned())),
+            ..change
+        };
+        control.store.status_changed(&explained).await?;
+        if let Some(execution) = control.store.execution(&arn).await? {
+            control.live.touch(execution.job);
+        }
+    }
+    Ok(())
+}
+
+/// AWS has forgotten the execution (90 days after its end, or with its state machine): it does not run.
+async fn gone(control: &Control, arn: &str, now_ms: i64) -> Result<(), Failure> {
+    tracing::warn!(arn, "AWS knows this execution no more");
+    let Some(execution) = control.store.execution(arn).await? else {
+        return Ok(());
+    };
+    let change = StatusChange {
+        redrive_count: Some(execution.redrive_count),
+        ended_at_ms: Some(now_ms),
+        error: Some("ExecutionDoesNotExist".to_owned()),
+        cause: Some("Step Functions does not know this execution any more.".to_owned()),
+        redrive_status: Some("NOT_REDRIVABLE".to_owned()),
+        redrive_reason: Some("it does not exist any more".to_owned()),
+        ..StatusChange::new(arn, model::ExecutionStatus::Aborted, now_ms)
+    };
+    control.store.status_changed(&change).await?;
+    control.live.touch(execution.job);
+    Ok(())
+}
