@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use sqlx::Row;
+use tokio::sync::mpsc;
 
 use crate::store::Store;
 use crate::wire::{AwsError, epoch_seconds, now_ms};
@@ -21,44 +22,59 @@ CREATE TABLE IF NOT EXISTS cw_data (
 CREATE INDEX IF NOT EXISTS cw_data_of_metric ON cw_data (metric, function, at_ms);
 ";
 
+/// Data that may wait for the writer.
+const QUEUE: usize = 4096;
+
+struct Datum {
+    function: String,
+    metric: &'static str,
+    at_ms: i64,
+    value: f64,
+}
+
 /// The metrics.
 pub struct CloudWatch {
     store: Store,
+    queue: mpsc::Sender<Datum>,
 }
 
 impl CloudWatch {
     /// Opens the metrics in the store.
     pub async fn open(store: Store) -> Result<CloudWatch, AwsError> {
         sqlx::raw_sql(SCHEMA).execute(&store.db).await?;
-        Ok(CloudWatch { store })
+        let (queue, waiting) = mpsc::channel(QUEUE);
+        tokio::spawn(write(store.clone(), waiting));
+        Ok(CloudWatch { store, queue })
     }
 
-    /// An invocation ended.
+    /// An invocation ended. Like on AWS, its metrics appear a little later.
     pub async fn invoked(&self, function: &str, at_ms: i64, duration_ms: f64, failed: bool) {
         let errors = if failed { 1.0 } else { 0.0 };
-        self.put(function, at_ms, &[("Invocations", 1.0), ("Errors", errors), ("Duration", duration_ms)]).await;
+        for (metric, value) in [
+            ("Invocations", 1.0),
+            ("Errors", errors),
+            ("Duration", duration_ms),
+        ] {
+            self.put(function, metric, at_ms, value).await;
+        }
     }
 
     /// An invocation found no room.
     pub async fn throttled(&self, function: &str, at_ms: i64) {
-        self.put(function, at_ms, &[("Throttles", 1.0)]).await;
+        self.put(function, "Throttles", at_ms, 1.0).await;
     }
 
-    /// A metric that cannot be written is not worth an invocation.
-    async fn put(&self, function: &str, at_ms: i64, data: &[(&str, f64)]) {
-        let data = json!(data.iter().map(|(metric, value)| json!([metric, value])).collect::<Vec<_>>()).to_string();
-        let put = sqlx::query(
-            "INSERT INTO cw_data (function, metric, at_ms, value)
-             SELECT ?, json_extract(value, '$[0]'), ?, json_extract(value, '$[1]') FROM json_each(?)",
-        )
-        .bind(function)
-        .bind(at_ms)
-        .bind(data)
-        .execute(&self.store.db)
-        .await;
-        if let Err(error) = put {
-            tracing::warn!(%error, "a metric was lost");
-        }
+    async fn put(&self, function: &str, metric: &'static str, at_ms: i64, value: f64) {
+        // The writer ends with the process only.
+        let _ = self
+            .queue
+            .send(Datum {
+                function: function.to_owned(),
+                metric,
+                at_ms,
+                value,
+            })
+            .await;
     }
 
     /// Answers one operation of the API.
@@ -67,7 +83,11 @@ impl CloudWatch {
             "GetMetricData" => self.metric_data(&input).await,
             "GetMetricStatistics" => self.metric_statistics(&input).await,
             "ListMetrics" => self.list_metrics(&input).await,
-            _ => Err(AwsError::unknown_operation("CloudWatch", operation, OPERATIONS)),
+            _ => Err(AwsError::unknown_operation(
+                "CloudWatch",
+                operation,
+                OPERATIONS,
+            )),
         }
     }
 
@@ -111,14 +131,27 @@ impl CloudWatch {
         let mut points = Vec::new();
         for (at, values) in &buckets {
             let mut point = json!({"Timestamp": epoch_seconds(*at), "Unit": unit});
-            for name in input["Statistics"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            for name in input["Statistics"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+            {
                 point[name] = json!(statistic(name, values)?);
             }
             let mut extended = json!({});
-            for name in input["ExtendedStatistics"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            for name in input["ExtendedStatistics"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+            {
                 extended[name] = json!(statistic(name, values)?);
             }
-            if extended.as_object().is_some_and(|extended| !extended.is_empty()) {
+            if extended
+                .as_object()
+                .is_some_and(|extended| !extended.is_empty())
+            {
                 point["ExtendedStatistics"] = extended;
             }
             points.push(point);
@@ -128,15 +161,25 @@ impl CloudWatch {
 
     async fn list_metrics(&self, input: &Value) -> Result<Value, AwsError> {
         let wanted = function_of(input);
-        let rows = sqlx::query("SELECT DISTINCT metric, function FROM cw_data ORDER BY metric, function")
-            .fetch_all(&self.store.db)
-            .await?;
+        let rows =
+            sqlx::query("SELECT DISTINCT metric, function FROM cw_data ORDER BY metric, function")
+                .fetch_all(&self.store.db)
+                .await?;
         let metrics: Vec<Value> = rows
             .into_iter()
-            .map(|row| (row.get::<String, _>("metric"), row.get::<String, _>("function")))
+            .map(|row| {
+                (
+                    row.get::<String, _>("metric"),
+                    row.get::<String, _>("function"),
+                )
+            })
             .filter(|(metric, function)| {
-                input["Namespace"].as_str().is_none_or(|namespace| namespace == NAMESPACE)
-                    && input["MetricName"].as_str().is_none_or(|name| name == metric)
+                input["Namespace"]
+                    .as_str()
+                    .is_none_or(|namespace| namespace == NAMESPACE)
+                    && input["MetricName"]
+                        .as_str()
+                        .is_none_or(|name| name == metric)
                     && wanted.is_none_or(|wanted| wanted == function)
             })
             .map(|(metric, function)| {
@@ -175,19 +218,54 @@ impl CloudWatch {
         let mut buckets: BTreeMap<i64, Vec<f64>> = BTreeMap::new();
         for row in rows {
             let at: i64 = row.get("at_ms");
-            buckets.entry(at - at.rem_euclid(period_ms)).or_default().push(row.get("value"));
+            buckets
+                .entry(at - at.rem_euclid(period_ms))
+                .or_default()
+                .push(row.get("value"));
         }
         Ok(buckets)
     }
 }
 
+/// Writes what has gathered in one transaction: no invocation waits for the disk.
+async fn write(store: Store, mut waiting: mpsc::Receiver<Datum>) {
+    let mut data = Vec::new();
+    while waiting.recv_many(&mut data, QUEUE).await > 0 {
+        if let Err(error) = commit(&store, &data).await {
+            tracing::warn!(%error, count = data.len(), "metrics were lost");
+        }
+        data.clear();
+    }
+}
+
+async fn commit(store: &Store, data: &[Datum]) -> Result<(), sqlx::Error> {
+    let mut transaction = store.begin().await?;
+    for datum in data {
+        sqlx::query("INSERT INTO cw_data (function, metric, at_ms, value) VALUES (?, ?, ?, ?)")
+            .bind(&datum.function)
+            .bind(datum.metric)
+            .bind(datum.at_ms)
+            .bind(datum.value)
+            .execute(&mut *transaction)
+            .await?;
+    }
+    transaction.commit().await
+}
+
 fn function_of(metric: &Value) -> Option<&str> {
     let dimensions = metric["Dimensions"].as_array()?;
-    dimensions.iter().find(|dimension| dimension["Name"] == "FunctionName")?["Value"].as_str()
+    dimensions
+        .iter()
+        .find(|dimension| dimension["Name"] == "FunctionName")?["Value"]
+        .as_str()
 }
 
 fn unit(metric: &str) -> &'static str {
-    if metric == "Duration" { "Milliseconds" } else { "Count" }
+    if metric == "Duration" {
+        "Milliseconds"
+    } else {
+        "Count"
+    }
 }
 
 fn period(input: &Value) -> Result<i64, AwsError> {
@@ -220,9 +298,12 @@ fn statistic(name: &str, values: &[f64]) -> Result<f64, AwsError> {
         "Minimum" => values.iter().copied().fold(f64::INFINITY, f64::min),
         "Maximum" => values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
         percentile => {
-            let percent: Option<f64> = percentile.strip_prefix('p').and_then(|percent| percent.parse().ok());
+            let percent: Option<f64> = percentile
+                .strip_prefix('p')
+                .and_then(|percent| percent.parse().ok());
             let percent = percent.filter(|percent| (0.0..=100.0).contains(percent));
-            let percent = percent.ok_or_else(|| invalid(&format!("local does not compute the statistic {name}")))?;
+            let percent = percent
+                .ok_or_else(|| invalid(&format!("local does not compute the statistic {name}")))?;
             let mut sorted = values.to_vec();
             sorted.sort_by(f64::total_cmp);
             let place = (percent / 100.0 * sorted.len() as f64).ceil() as usize;
@@ -243,8 +324,14 @@ mod tests {
     fn statistics_are_of_the_values() {
         let values = [4.0, 1.0, 3.0, 2.0];
         let of = |name| statistic(name, &values).unwrap();
-        assert_eq!((of("Sum"), of("Average"), of("Minimum"), of("Maximum")), (10.0, 2.5, 1.0, 4.0));
-        assert_eq!((of("SampleCount"), of("p50"), of("p99"), of("p0")), (4.0, 2.0, 4.0, 1.0));
+        assert_eq!(
+            (of("Sum"), of("Average"), of("Minimum"), of("Maximum")),
+            (10.0, 2.5, 1.0, 4.0)
+        );
+        assert_eq!(
+            (of("SampleCount"), of("p50"), of("p99"), of("p0")),
+            (4.0, 2.0, 4.0, 1.0)
+        );
         assert!(statistic("tm90", &values).is_err());
     }
 }

@@ -39,7 +39,9 @@ impl From<RegistryError> for AwsError {
         let code = match &error {
             RegistryError::NameUnknown(_) => "RepositoryNotFoundException",
             RegistryError::ManifestUnknown(_) => "ImageNotFoundException",
-            RegistryError::BlobUnknown(_) | RegistryError::ManifestBlobUnknown(_) => "LayersNotFoundException",
+            RegistryError::BlobUnknown(_) | RegistryError::ManifestBlobUnknown(_) => {
+                "LayersNotFoundException"
+            }
             RegistryError::UploadUnknown(_) => "UploadNotFoundException",
             RegistryError::TagImmutable(_) => "ImageTagAlreadyExistsException",
             RegistryError::DigestInvalid(_)
@@ -48,7 +50,11 @@ impl From<RegistryError> for AwsError {
             | RegistryError::UploadInvalid { .. } => "InvalidParameterException",
             RegistryError::Store(_) | RegistryError::Files(_) => {
                 tracing::error!(?error, "the registry failed");
-                return AwsError::new(500, "ServerException", "The local registry failed; see the log of local.");
+                return AwsError::new(
+                    500,
+                    "ServerException",
+                    "The local registry failed; see the log of local.",
+                );
             }
         };
         AwsError::bad_request(code, error.to_string())
@@ -89,13 +95,20 @@ impl Ecr {
         let repository = Repository {
             name: name.to_owned(),
             created_at_ms: now_ms(),
-            tag_mutability: input["imageTagMutability"].as_str().unwrap_or("MUTABLE").to_owned(),
-            scan_on_push: input["imageScanningConfiguration"]["scanOnPush"].as_bool().unwrap_or(false),
+            tag_mutability: input["imageTagMutability"]
+                .as_str()
+                .unwrap_or("MUTABLE")
+                .to_owned(),
+            scan_on_push: input["imageScanningConfiguration"]["scanOnPush"]
+                .as_bool()
+                .unwrap_or(false),
         };
         if !self.registry.create(&repository).await? {
             return Err(AwsError::bad_request(
                 "RepositoryAlreadyExistsException",
-                format!("The repository with name '{name}' already exists in the registry with id '{ACCOUNT}'"),
+                format!(
+                    "The repository with name '{name}' already exists in the registry with id '{ACCOUNT}'"
+                ),
             ));
         }
         Ok(json!({"repository": self.repository(&repository)}))
@@ -110,7 +123,10 @@ impl Ecr {
             return Ok(json!({"repositories": found}));
         }
         let limit = limit(input);
-        let found = self.registry.repositories(input["nextToken"].as_str().unwrap_or(""), limit).await?;
+        let found = self
+            .registry
+            .repositories(input["nextToken"].as_str().unwrap_or(""), limit)
+            .await?;
         let next = full(&found, limit).map(|last| last.name.clone());
         let found: Vec<Value> = found.iter().map(|one| self.repository(one)).collect();
         Ok(page(json!({"repositories": found}), next))
@@ -119,7 +135,9 @@ impl Ecr {
     async fn delete_repository(&self, input: &Value) -> Result<Value, AwsError> {
         let name = name(input)?;
         let repository = self.registry.repository(name).await?;
-        if !input["force"].as_bool().unwrap_or(false) && !self.registry.manifests(name, "", 1).await?.is_empty() {
+        if !input["force"].as_bool().unwrap_or(false)
+            && !self.registry.manifests(name, "", 1).await?.is_empty()
+        {
             return Err(AwsError::bad_request(
                 "RepositoryNotEmptyException",
                 format!(
@@ -133,7 +151,14 @@ impl Ecr {
 
     async fn list_images(&self, input: &Value) -> Result<Value, AwsError> {
         let limit = limit(input);
-        let found = self.registry.manifests(name(input)?, input["nextToken"].as_str().unwrap_or(""), limit).await?;
+        let found = self
+            .registry
+            .manifests(
+                name(input)?,
+                input["nextToken"].as_str().unwrap_or(""),
+                limit,
+            )
+            .await?;
         let next = full(&found, limit).map(|last| last.digest.clone());
         let status = input["filter"]["tagStatus"].as_str().unwrap_or("ANY");
         let mut ids = Vec::new();
@@ -158,7 +183,10 @@ impl Ecr {
             return Ok(json!({"imageDetails": details}));
         }
         let limit = limit(input);
-        let found = self.registry.manifests(name, input["nextToken"].as_str().unwrap_or(""), limit).await?;
+        let found = self
+            .registry
+            .manifests(name, input["nextToken"].as_str().unwrap_or(""), limit)
+            .await?;
         let next = full(&found, limit).map(|last| last.digest.clone());
         let status = input["filter"]["tagStatus"].as_str().unwrap_or("ANY");
         let details: Vec<Value> = found
@@ -193,11 +221,18 @@ impl Ecr {
         let name = name(input)?;
         let body = text(input, "imageManifest")?;
         let digest = crate::registry::digest_of(body.as_bytes());
-        let reference = input["imageTag"].as_str().or_else(|| input["imageDigest"].as_str()).unwrap_or(&digest);
+        let reference = input["imageTag"]
+            .as_str()
+            .or_else(|| input["imageDigest"].as_str())
+            .unwrap_or(&digest);
         let media_type = input["imageManifestMediaType"].as_str();
-        self.registry.put_manifest(name, reference, media_type, body.as_bytes()).await?;
+        self.registry
+            .put_manifest(name, reference, media_type, body.as_bytes())
+            .await?;
         let image = self.registry.manifest(name, &digest).await?;
-        Ok(json!({"image": self.with_manifest(name, &json!({"imageTag": input["imageTag"]}), &image)}))
+        Ok(
+            json!({"image": self.with_manifest(name, &json!({"imageTag": input["imageTag"]}), &image)}),
+        )
     }
 
     async fn batch_delete_image(&self, input: &Value) -> Result<Value, AwsError> {
@@ -205,7 +240,10 @@ impl Ecr {
         self.registry.repository(name).await?;
         let (mut gone, mut failures) = (Vec::new(), Vec::new());
         for id in input["imageIds"].as_array().into_iter().flatten() {
-            let reference = id["imageTag"].as_str().or_else(|| id["imageDigest"].as_str()).unwrap_or_default();
+            let reference = id["imageTag"]
+                .as_str()
+                .or_else(|| id["imageDigest"].as_str())
+                .unwrap_or_default();
             match self.registry.remove(name, reference).await {
                 Ok(()) => gone.push(id.clone()),
                 Err(RegistryError::ManifestUnknown(_)) => failures.push(json!({
@@ -221,7 +259,12 @@ impl Ecr {
         let name = name(input)?;
         self.registry.repository(name).await?;
         let (mut layers, mut failures) = (Vec::new(), Vec::new());
-        for digest in input["layerDigests"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        for digest in input["layerDigests"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+        {
             match self.registry.blob_size(name, digest).await {
                 Ok(size) => layers.push(json!({
                     "layerDigest": digest, "layerAvailability": "AVAILABLE", "layerSize": size,
@@ -260,7 +303,10 @@ impl Ecr {
     async fn image(&self, name: &str, id: &Value) -> Result<Manifest, AwsError> {
         let (digest, tag) = (id["imageDigest"].as_str(), id["imageTag"].as_str());
         let Some(reference) = digest.or(tag) else {
-            return Err(AwsError::bad_request("InvalidParameterException", "imageId needs an imageDigest or imageTag"));
+            return Err(AwsError::bad_request(
+                "InvalidParameterException",
+                "imageId needs an imageDigest or imageTag",
+            ));
         };
         let image = self.registry.manifest(name, reference).await?;
         match (digest, tag) {
@@ -326,9 +372,12 @@ fn name(input: &Value) -> Result<&str, AwsError> {
 }
 
 fn text<'a>(input: &'a Value, member: &str) -> Result<&'a str, AwsError> {
-    input[member]
-        .as_str()
-        .ok_or_else(|| AwsError::bad_request("InvalidParameterException", format!("{member} must be given")))
+    input[member].as_str().ok_or_else(|| {
+        AwsError::bad_request(
+            "InvalidParameterException",
+            format!("{member} must be given"),
+        )
+    })
 }
 
 fn limit(input: &Value) -> i64 {
@@ -337,7 +386,8 @@ fn limit(input: &Value) -> i64 {
 
 /// The last row when the page is full, which is where the next page begins.
 fn full<T>(rows: &[T], limit: i64) -> Option<&T> {
-    rows.last().filter(|_| i64::try_from(rows.len()).is_ok_and(|count| count >= limit))
+    rows.last()
+        .filter(|_| i64::try_from(rows.len()).is_ok_and(|count| count >= limit))
 }
 
 fn page(mut answer: Value, next: Option<String>) -> Value {

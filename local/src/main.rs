@@ -1,5 +1,6 @@
 //! The `local` program: command line, log, signals. Everything else is the library's.
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use local::{Config, serve};
@@ -17,6 +18,7 @@ async fn main() -> ExitCode {
     };
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_env_filter(
             EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")),
         )

@@ -63,17 +63,27 @@ pub fn owns(path: &str) -> bool {
 
 /// Answers one request.
 pub async fn answer(lambda: &Lambda, request: Request) -> Response<Body> {
-    route(lambda, request).await.unwrap_or_else(|error| rest_error(&error))
+    route(lambda, request)
+        .await
+        .unwrap_or_else(|error| rest_error(&error))
 }
 
 async fn route(lambda: &Lambda, request: Request) -> Result<Response<Body>, AwsError> {
     let (parts, body) = request.into_parts();
-    let query: HashMap<String, String> = Query::try_from_uri(&parts.uri).map(|Query(query)| query).unwrap_or_default();
+    let query: HashMap<String, String> = Query::try_from_uri(&parts.uri)
+        .map(|Query(query)| query)
+        .unwrap_or_default();
     let path = decode(parts.uri.path())?;
     let segments: Vec<&str> = path.trim_end_matches('/').split('/').skip(3).collect();
     let body = axum::body::to_bytes(body, PAYLOAD_BYTES_MAX + 1024 * 1024)
         .await
-        .map_err(|_| AwsError::new(413, "RequestTooLargeException", "The request is too large or broke off."))?;
+        .map_err(|_| {
+            AwsError::new(
+                413,
+                "RequestTooLargeException",
+                "The request is too large or broke off.",
+            )
+        })?;
     let ok = |value: Value| Ok(rest_answer(StatusCode::OK, &value));
     let created = |value: Value| Ok(rest_answer(StatusCode::CREATED, &value));
     let gone = || Ok(rest_answer(StatusCode::NO_CONTENT, &Value::Null));
@@ -107,22 +117,32 @@ async fn route(lambda: &Lambda, request: Request) -> Result<Response<Body>, AwsE
                     let function = functions.resolve(&name, qualifier, 1.0).await?;
                     ok(configuration(&function, qualifier))
                 }
-                (&Method::PUT, ["configuration"]) => ok(update_configuration(lambda, &name, json_of(&body)?).await?),
+                (&Method::PUT, ["configuration"]) => {
+                    ok(update_configuration(lambda, &name, json_of(&body)?).await?)
+                }
                 (&Method::PUT, ["code"]) => ok(update_code(lambda, &name, json_of(&body)?).await?),
-                (&Method::POST, ["versions"]) => created(publish(lambda, &name, json_of(&body)?).await?),
+                (&Method::POST, ["versions"]) => {
+                    created(publish(lambda, &name, json_of(&body)?).await?)
+                }
                 (&Method::GET, ["versions"]) => ok(versions(lambda, &name, &query).await?),
-                (&Method::POST, ["aliases"]) => created(put_alias(lambda, &name, None, json_of(&body)?).await?),
+                (&Method::POST, ["aliases"]) => {
+                    created(put_alias(lambda, &name, None, json_of(&body)?).await?)
+                }
                 (&Method::GET, ["aliases"]) => ok(aliases(lambda, &name, &query).await?),
                 (&Method::GET, ["aliases", alias]) => {
                     functions.latest(&name).await?;
                     ok(alias_value(&functions.alias(&name, alias).await?))
                 }
-                (&Method::PUT, ["aliases", alias]) => ok(put_alias(lambda, &name, Some(alias), json_of(&body)?).await?),
+                (&Method::PUT, ["aliases", alias]) => {
+                    ok(put_alias(lambda, &name, Some(alias), json_of(&body)?).await?)
+                }
                 (&Method::DELETE, ["aliases", alias]) => {
                     functions.delete_alias(&name, alias).await?;
                     gone()
                 }
-                (&Method::POST, ["invocations"]) => invoke(lambda, &name, qualifier, &parts.headers, body).await,
+                (&Method::POST, ["invocations"]) => {
+                    invoke(lambda, &name, qualifier, &parts.headers, body).await
+                }
                 _ => Err(unknown(method, parts.uri.path())),
             }
         }
@@ -191,17 +211,24 @@ impl Settings {
             config.memory_mb = within("memorySize", mb, 128, 10_240)?;
         }
         if let Some(storage) = self.ephemeral_storage {
-            config.ephemeral_storage_mb = within("ephemeralStorage.size", storage.size, 512, 10_240)?;
+            config.ephemeral_storage_mb =
+                within("ephemeralStorage.size", storage.size, 512, 10_240)?;
         }
         if let Some(Environment { variables }) = self.environment {
-            let size: usize = variables.iter().map(|(name, value)| name.len() + value.len()).sum();
+            let size: usize = variables
+                .iter()
+                .map(|(name, value)| name.len() + value.len())
+                .sum();
             if size > 4096 {
                 return Err(invalid(
                     "Lambda was unable to configure your environment variables because the environment variables you have provided exceeded the 4KB limit.",
                 ));
             }
-            let reserved: Vec<&str> =
-                variables.keys().map(String::as_str).filter(|name| RESERVED.contains(name)).collect();
+            let reserved: Vec<&str> = variables
+                .keys()
+                .map(String::as_str)
+                .filter(|name| RESERVED.contains(name))
+                .collect();
             if !reserved.is_empty() {
                 return Err(invalid(format!(
                     "Lambda was unable to configure your environment variables because the environment variables you have provided contains reserved keys that are currently not supported for modification. Reserved keys used in this request: {}",
@@ -213,12 +240,18 @@ impl Settings {
         if let Some(image) = self.image_config {
             config.entry_point = image.entry_point.filter(|words| !words.is_empty());
             config.command = image.command.filter(|words| !words.is_empty());
-            config.working_directory = image.working_directory.filter(|directory| !directory.is_empty());
+            config.working_directory = image
+                .working_directory
+                .filter(|directory| !directory.is_empty());
         }
         if let Some(logging) = self.logging_config {
             match logging.log_format.as_deref() {
                 Some(format @ ("JSON" | "Text")) => config.log_format = format.to_owned(),
-                Some(other) => return Err(invalid(format!("LogFormat must be JSON or Text, not {other}"))),
+                Some(other) => {
+                    return Err(invalid(format!(
+                        "LogFormat must be JSON or Text, not {other}"
+                    )));
+                }
                 None => {}
             }
             if let Some(group) = logging.log_group {
@@ -239,11 +272,19 @@ fn within(member: &str, value: u64, least: u64, most: u64) -> Result<u64, AwsErr
 }
 
 async fn create(lambda: &Lambda, body: Value) -> Result<Value, AwsError> {
-    let (name, _) = parse_name(body["FunctionName"].as_str().ok_or_else(|| missing("FunctionName"))?)?;
+    let (name, _) = parse_name(
+        body["FunctionName"]
+            .as_str()
+            .ok_or_else(|| missing("FunctionName"))?,
+    )?;
     if body["PackageType"].as_str() != Some("Image") {
-        return Err(invalid("local runs container images: PackageType must be Image"));
+        return Err(invalid(
+            "local runs container images: PackageType must be Image",
+        ));
     }
-    let uri = body["Code"]["ImageUri"].as_str().ok_or_else(|| missing("Code.ImageUri"))?;
+    let uri = body["Code"]["ImageUri"]
+        .as_str()
+        .ok_or_else(|| missing("Code.ImageUri"))?;
     let role = body["Role"].as_str().ok_or_else(|| missing("Role"))?;
     let (repository, digest) = lambda.pool.images().resolve(uri).await?;
     let mut config = FunctionConfig {
@@ -259,7 +300,10 @@ async fn create(lambda: &Lambda, body: Value) -> Result<Value, AwsError> {
         entry_point: None,
         command: None,
         working_directory: None,
-        architecture: body["Architectures"][0].as_str().unwrap_or("x86_64").to_owned(),
+        architecture: body["Architectures"][0]
+            .as_str()
+            .unwrap_or("x86_64")
+            .to_owned(),
         // AWS's own default is Text; Gantry reads the JSON form.
         log_format: "JSON".to_owned(),
         log_group: format!("/aws/lambda/{name}"),
@@ -270,11 +314,18 @@ async fn create(lambda: &Lambda, body: Value) -> Result<Value, AwsError> {
     let settings: Settings = input(body)?;
     settings.apply(&mut config)?;
     // Unpacked now, so that the first start is as quick as every other.
-    lambda.pool.images().get(&config.repository, &config.digest).await?;
+    lambda
+        .pool
+        .images()
+        .get(&config.repository, &config.digest)
+        .await?;
     lambda.logs.ensure_group(&config.log_group).await?;
     let function = lambda.functions.create(&name, &config).await?;
     if publish {
-        return Ok(configuration(&lambda.functions.publish(&name, None, None, None).await?, None));
+        return Ok(configuration(
+            &lambda.functions.publish(&name, None, None, None).await?,
+            None,
+        ));
     }
     Ok(configuration(&function, None))
 }
@@ -282,13 +333,18 @@ async fn create(lambda: &Lambda, body: Value) -> Result<Value, AwsError> {
 async fn update_configuration(lambda: &Lambda, name: &str, body: Value) -> Result<Value, AwsError> {
     let mut settings: Settings = input(body)?;
     let revision = settings.revision_id.take();
-    let function = lambda.functions.update(name, revision.as_deref(), |config| settings.apply(config)).await?;
+    let function = lambda
+        .functions
+        .update(name, revision.as_deref(), |config| settings.apply(config))
+        .await?;
     lambda.logs.ensure_group(&function.config.log_group).await?;
     Ok(configuration(&function, None))
 }
 
 async fn update_code(lambda: &Lambda, name: &str, body: Value) -> Result<Value, AwsError> {
-    let uri = body["ImageUri"].as_str().ok_or_else(|| missing("ImageUri"))?;
+    let uri = body["ImageUri"]
+        .as_str()
+        .ok_or_else(|| missing("ImageUri"))?;
     lambda.functions.latest(name).await?;
     let (repository, digest) = lambda.pool.images().resolve(uri).await?;
     lambda.pool.images().get(&repository, &digest).await?;
@@ -302,17 +358,30 @@ async fn update_code(lambda: &Lambda, name: &str, body: Value) -> Result<Value, 
         }
         Ok(())
     };
-    let function = lambda.functions.update(name, body["RevisionId"].as_str(), change).await?;
+    let function = lambda
+        .functions
+        .update(name, body["RevisionId"].as_str(), change)
+        .await?;
     if body["Publish"].as_bool().unwrap_or(false) {
-        return Ok(configuration(&lambda.functions.publish(name, None, None, None).await?, None));
+        return Ok(configuration(
+            &lambda.functions.publish(name, None, None, None).await?,
+            None,
+        ));
     }
     Ok(configuration(&function, None))
 }
 
 async fn publish(lambda: &Lambda, name: &str, body: Value) -> Result<Value, AwsError> {
     let text = |member: &str| body[member].as_str();
-    let published =
-        lambda.functions.publish(name, text("RevisionId"), text("CodeSha256"), text("Description")).await?;
+    let published = lambda
+        .functions
+        .publish(
+            name,
+            text("RevisionId"),
+            text("CodeSha256"),
+            text("Description"),
+        )
+        .await?;
     Ok(configuration(&published, None))
 }
 
@@ -331,11 +400,18 @@ async fn list(lambda: &Lambda, query: &HashMap<String, String>) -> Result<Value,
     Ok(page("Functions", values, next))
 }
 
-async fn versions(lambda: &Lambda, name: &str, query: &HashMap<String, String>) -> Result<Value, AwsError> {
+async fn versions(
+    lambda: &Lambda,
+    name: &str,
+    query: &HashMap<String, String>,
+) -> Result<Value, AwsError> {
     let limit = limit(query, 50);
     let latest = lambda.functions.latest(name).await?;
     let after = marker(query);
-    let found = lambda.functions.versions(name, after.parse().unwrap_or(0), limit).await?;
+    let found = lambda
+        .functions
+        .versions(name, after.parse().unwrap_or(0), limit)
+        .await?;
     let next = full(&found, limit).map(|last| last.version.clone());
     let mut values = Vec::new();
     if after.is_empty() {
@@ -345,25 +421,49 @@ async fn versions(lambda: &Lambda, name: &str, query: &HashMap<String, String>) 
     Ok(page("Versions", values, next))
 }
 
-async fn aliases(lambda: &Lambda, name: &str, query: &HashMap<String, String>) -> Result<Value, AwsError> {
+async fn aliases(
+    lambda: &Lambda,
+    name: &str,
+    query: &HashMap<String, String>,
+) -> Result<Value, AwsError> {
     let limit = limit(query, 50);
     lambda.functions.latest(name).await?;
     let version = query.get("FunctionVersion").map(String::as_str);
-    let found = lambda.functions.aliases(name, version, marker(query), limit).await?;
+    let found = lambda
+        .functions
+        .aliases(name, version, marker(query), limit)
+        .await?;
     let next = full(&found, limit).map(|last| last.name.clone());
-    Ok(page("Aliases", found.iter().map(alias_value).collect(), next))
+    Ok(page(
+        "Aliases",
+        found.iter().map(alias_value).collect(),
+        next,
+    ))
 }
 
-async fn put_alias(lambda: &Lambda, function: &str, existing: Option<&str>, body: Value) -> Result<Value, AwsError> {
+async fn put_alias(
+    lambda: &Lambda,
+    function: &str,
+    existing: Option<&str>,
+    body: Value,
+) -> Result<Value, AwsError> {
     lambda.functions.latest(function).await?;
     let standing = match existing {
         Some(name) => Some(lambda.functions.alias(function, name).await?),
         None => None,
     };
-    let name = existing.or_else(|| body["Name"].as_str()).ok_or_else(|| missing("Name"))?;
+    let name = existing
+        .or_else(|| body["Name"].as_str())
+        .ok_or_else(|| missing("Name"))?;
     let legal = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    if name.is_empty() || name.len() > 128 || !name.chars().all(legal) || name.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(AwsError::validation(format!("Value '{name}' at 'name' failed to satisfy constraint: an alias")));
+    if name.is_empty()
+        || name.len() > 128
+        || !name.chars().all(legal)
+        || name.bytes().all(|b| b.is_ascii_digit())
+    {
+        return Err(AwsError::validation(format!(
+            "Value '{name}' at 'name' failed to satisfy constraint: an alias"
+        )));
     }
     let version = match (body["FunctionVersion"].as_str(), &standing) {
         (Some(version), _) => version.to_owned(),
@@ -371,19 +471,30 @@ async fn put_alias(lambda: &Lambda, function: &str, existing: Option<&str>, body
         (None, None) => return Err(missing("FunctionVersion")),
     };
     let weights = match body["RoutingConfig"]["AdditionalVersionWeights"].as_object() {
-        Some(weights) => weights.iter().filter_map(|(version, weight)| Some((version.clone(), weight.as_f64()?))).collect(),
-        None => standing.as_ref().map(|standing| standing.weights.clone()).unwrap_or_default(),
+        Some(weights) => weights
+            .iter()
+            .filter_map(|(version, weight)| Some((version.clone(), weight.as_f64()?)))
+            .collect(),
+        None => standing
+            .as_ref()
+            .map(|standing| standing.weights.clone())
+            .unwrap_or_default(),
     };
     let description = body["Description"].as_str().map(str::to_owned);
     let alias = Alias {
         function: function.to_owned(),
         name: name.to_owned(),
         version,
-        description: description.or_else(|| standing.map(|standing| standing.description)).unwrap_or_default(),
+        description: description
+            .or_else(|| standing.map(|standing| standing.description))
+            .unwrap_or_default(),
         weights,
         revision_id: String::new(),
     };
-    let put = lambda.functions.put_alias(&alias, existing.is_none(), body["RevisionId"].as_str()).await?;
+    let put = lambda
+        .functions
+        .put_alias(&alias, existing.is_none(), body["RevisionId"].as_str())
+        .await?;
     Ok(alias_value(&put))
 }
 
@@ -394,20 +505,33 @@ async fn invoke(
     headers: &HeaderMap,
     payload: Bytes,
 ) -> Result<Response<Body>, AwsError> {
-    let kind = headers.get("x-amz-invocation-type").and_then(|value| value.to_str().ok());
+    let kind = headers
+        .get("x-amz-invocation-type")
+        .and_then(|value| value.to_str().ok());
     match kind.unwrap_or("RequestResponse") {
         "RequestResponse" => {}
         "DryRun" => {
             lambda.functions.resolve(name, qualifier, 1.0).await?;
             return Ok(rest_answer(StatusCode::NO_CONTENT, &Value::Null));
         }
-        other => return Err(invalid(format!("local plays the invocation types RequestResponse and DryRun, not {other}"))),
+        other => {
+            return Err(invalid(format!(
+                "local plays the invocation types RequestResponse and DryRun, not {other}"
+            )));
+        }
     }
-    let payload = if payload.is_empty() { Bytes::from_static(b"{}") } else { payload };
+    let payload = if payload.is_empty() {
+        Bytes::from_static(b"{}")
+    } else {
+        payload
+    };
     let invocation = lambda.invoke_here(name, qualifier, payload).await?;
     let mut response = Response::new(Body::from(invocation.payload));
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
     let pairs = [
         ("x-amz-executed-version", Some(invocation.executed_version)),
         ("x-amz-function-error", invocation.function_error),
@@ -450,7 +574,10 @@ fn configuration(function: &Function, qualifier: Option<&str>) -> Value {
         value["Environment"] = json!({"Variables": config.environment});
     }
     let mut image = serde_json::Map::new();
-    for (member, words) in [("EntryPoint", &config.entry_point), ("Command", &config.command)] {
+    for (member, words) in [
+        ("EntryPoint", &config.entry_point),
+        ("Command", &config.command),
+    ] {
         if let Some(words) = words {
             image.insert(member.into(), json!(words));
         }
@@ -489,12 +616,17 @@ fn json_of(body: &Bytes) -> Result<Value, AwsError> {
         return Ok(json!({}));
     }
     serde_json::from_slice(body).map_err(|error| {
-        AwsError::bad_request("InvalidRequestContentException", format!("Could not parse request body into json: {error}"))
+        AwsError::bad_request(
+            "InvalidRequestContentException",
+            format!("Could not parse request body into json: {error}"),
+        )
     })
 }
 
 fn missing(member: &str) -> AwsError {
-    AwsError::validation(format!("1 validation error detected: Value at '{member}' failed to satisfy constraint: Member must not be null"))
+    AwsError::validation(format!(
+        "1 validation error detected: Value at '{member}' failed to satisfy constraint: Member must not be null"
+    ))
 }
 
 fn marker(query: &HashMap<String, String>) -> &str {
@@ -502,11 +634,16 @@ fn marker(query: &HashMap<String, String>) -> &str {
 }
 
 fn limit(query: &HashMap<String, String>, most: i64) -> i64 {
-    query.get("MaxItems").and_then(|given| given.parse().ok()).unwrap_or(most).clamp(1, most)
+    query
+        .get("MaxItems")
+        .and_then(|given| given.parse().ok())
+        .unwrap_or(most)
+        .clamp(1, most)
 }
 
 fn full<T>(rows: &[T], limit: i64) -> Option<&T> {
-    rows.last().filter(|_| i64::try_from(rows.len()).is_ok_and(|count| count >= limit))
+    rows.last()
+        .filter(|_| i64::try_from(rows.len()).is_ok_and(|count| count >= limit))
 }
 
 fn page(member: &str, values: Vec<Value>, next: Option<String>) -> Value {
@@ -522,7 +659,9 @@ fn decode(path: &str) -> Result<String, AwsError> {
     let mut bytes = Vec::with_capacity(path.len());
     let mut rest = path.as_bytes();
     while let Some((first, after)) = rest.split_first() {
-        let hex = (*first == b'%').then(|| after.get(..2).and_then(|hex| std::str::from_utf8(hex).ok())).flatten();
+        let hex = (*first == b'%')
+            .then(|| after.get(..2).and_then(|hex| std::str::from_utf8(hex).ok()))
+            .flatten();
         match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
             Some(byte) => {
                 bytes.push(byte);
@@ -549,6 +688,9 @@ mod tests {
 
     #[test]
     fn arns_in_paths_are_decoded() {
-        assert_eq!(decode("/x/arn%3Aaws%3alambda/100%").unwrap(), "/x/arn:aws:lambda/100%");
+        assert_eq!(
+            decode("/x/arn%3Aaws%3alambda/100%").unwrap(),
+            "/x/arn:aws:lambda/100%"
+        );
     }
 }

@@ -122,7 +122,9 @@ pub struct Alias {
 
 /// The ARN of a function, with the qualifier when one is given.
 pub fn arn(name: &str, qualifier: Option<&str>) -> String {
-    let qualifier = qualifier.map(|qualifier| format!(":{qualifier}")).unwrap_or_default();
+    let qualifier = qualifier
+        .map(|qualifier| format!(":{qualifier}"))
+        .unwrap_or_default();
     format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}{qualifier}")
 }
 
@@ -140,7 +142,9 @@ pub fn parse_name(given: &str) -> Result<(String, Option<String>), AwsError> {
     if name.is_empty() || name.len() > 64 || !name.chars().all(legal) {
         return Err(AwsError::bad_request(
             "ValidationException",
-            format!("Value '{given}' at 'functionName' failed to satisfy constraint: [a-zA-Z0-9-_]+, at most 64"),
+            format!(
+                "Value '{given}' at 'functionName' failed to satisfy constraint: [a-zA-Z0-9-_]+, at most 64"
+            ),
         ));
     }
     Ok((name.to_owned(), qualifier))
@@ -161,16 +165,22 @@ impl Functions {
 
     /// Makes a function.
     pub async fn create(&self, name: &str, config: &FunctionConfig) -> Result<Function, AwsError> {
-        let made = sqlx::query("INSERT OR IGNORE INTO lambda_functions (name, config, created_at_ms) VALUES (?, ?, ?)")
-            .bind(name)
-            .bind(text(config))
-            .bind(now_ms())
-            .execute(&self.store.db)
-            .await?;
+        let made = sqlx::query(
+            "INSERT OR IGNORE INTO lambda_functions (name, config, created_at_ms) VALUES (?, ?, ?)",
+        )
+        .bind(name)
+        .bind(text(config))
+        .bind(now_ms())
+        .execute(&self.store.db)
+        .await?;
         if made.rows_affected() == 0 {
             return Err(conflict(format!("Function already exist: {name}")));
         }
-        Ok(Function { name: name.to_owned(), version: LATEST.into(), config: config.clone() })
+        Ok(Function {
+            name: name.to_owned(),
+            version: LATEST.into(),
+            config: config.clone(),
+        })
     }
 
     /// Removes a function or one of its versions.
@@ -187,7 +197,9 @@ impl Functions {
                 }
             }
             Some(LATEST) => {
-                return Err(invalid("$LATEST version cannot be deleted without deleting the function."));
+                return Err(invalid(
+                    "$LATEST version cannot be deleted without deleting the function.",
+                ));
             }
             Some(version) => {
                 let users: Option<String> = sqlx::query_scalar(
@@ -214,13 +226,21 @@ impl Functions {
 
     /// Functions after `after` by name, at `$LATEST`, at most `limit`.
     pub async fn list(&self, after: &str, limit: i64) -> Result<Vec<Function>, AwsError> {
-        let rows = sqlx::query("SELECT name, config FROM lambda_functions WHERE name > ? ORDER BY name LIMIT ?")
-            .bind(after)
-            .bind(limit)
-            .fetch_all(&self.store.db)
-            .await?;
+        let rows = sqlx::query(
+            "SELECT name, config FROM lambda_functions WHERE name > ? ORDER BY name LIMIT ?",
+        )
+        .bind(after)
+        .bind(limit)
+        .fetch_all(&self.store.db)
+        .await?;
         rows.iter()
-            .map(|row| Ok(Function { name: row.get("name"), version: LATEST.into(), config: config_of(row)? }))
+            .map(|row| {
+                Ok(Function {
+                    name: row.get("name"),
+                    version: LATEST.into(),
+                    config: config_of(row)?,
+                })
+            })
             .collect()
     }
 
@@ -231,12 +251,21 @@ impl Functions {
             .fetch_optional(&self.store.db)
             .await?
             .ok_or_else(|| not_found(&arn(name, None)))?;
-        Ok(Function { name: name.to_owned(), version: LATEST.into(), config: config_of(&row)? })
+        Ok(Function {
+            name: name.to_owned(),
+            version: LATEST.into(),
+            config: config_of(&row)?,
+        })
     }
 
     /// What a qualifier (version, alias, or none for `$LATEST`) resolves to. For an alias with weights,
     /// `draw` (0 to 1) chooses the version.
-    pub async fn resolve(&self, name: &str, qualifier: Option<&str>, draw: f64) -> Result<Function, AwsError> {
+    pub async fn resolve(
+        &self,
+        name: &str,
+        qualifier: Option<&str>,
+        draw: f64,
+    ) -> Result<Function, AwsError> {
         let Some(qualifier) = qualifier.filter(|qualifier| *qualifier != LATEST) else {
             return self.latest(name).await;
         };
@@ -245,7 +274,11 @@ impl Functions {
             qualifier.to_owned()
         } else {
             let alias = self.alias(name, qualifier).await.map_err(|error| {
-                if error.status == 404 { not_found(&arn(name, Some(qualifier))) } else { error }
+                if error.status == 404 {
+                    not_found(&arn(name, Some(qualifier)))
+                } else {
+                    error
+                }
             })?;
             let mut share = 0.0;
             let other = alias.weights.iter().find(|(_, weight)| {
@@ -257,13 +290,18 @@ impl Functions {
         if version == LATEST {
             return self.latest(name).await;
         }
-        let row = sqlx::query("SELECT config FROM lambda_versions WHERE function = ? AND version = ?")
-            .bind(name)
-            .bind(&version)
-            .fetch_optional(&self.store.db)
-            .await?
-            .ok_or_else(|| not_found(&arn(name, Some(qualifier))))?;
-        Ok(Function { name: name.to_owned(), version, config: config_of(&row)? })
+        let row =
+            sqlx::query("SELECT config FROM lambda_versions WHERE function = ? AND version = ?")
+                .bind(name)
+                .bind(&version)
+                .fetch_optional(&self.store.db)
+                .await?
+                .ok_or_else(|| not_found(&arn(name, Some(qualifier))))?;
+        Ok(Function {
+            name: name.to_owned(),
+            version,
+            config: config_of(&row)?,
+        })
     }
 
     /// Changes `$LATEST`; the revision, if given, must be the standing one.
@@ -283,7 +321,11 @@ impl Functions {
             .execute(&mut *transaction)
             .await?;
         transaction.commit().await?;
-        Ok(Function { name: name.to_owned(), version: LATEST.into(), config })
+        Ok(Function {
+            name: name.to_owned(),
+            version: LATEST.into(),
+            config,
+        })
     }
 
     /// Freezes `$LATEST` as the next version. When nothing changed since the last one, gives that.
@@ -311,7 +353,11 @@ impl Functions {
             let frozen = config_of(&last)?;
             if config.publishes_like(&frozen) {
                 let version = last.get::<i64, _>("version").to_string();
-                return Ok(Function { name: name.to_owned(), version, config: frozen });
+                return Ok(Function {
+                    name: name.to_owned(),
+                    version,
+                    config: frozen,
+                });
             }
         }
         if let Some(description) = description {
@@ -331,11 +377,20 @@ impl Functions {
             .execute(&mut *transaction)
             .await?;
         transaction.commit().await?;
-        Ok(Function { name: name.to_owned(), version: version.to_string(), config })
+        Ok(Function {
+            name: name.to_owned(),
+            version: version.to_string(),
+            config,
+        })
     }
 
     /// Published versions after `after`, at most `limit`.
-    pub async fn versions(&self, name: &str, after: i64, limit: i64) -> Result<Vec<Function>, AwsError> {
+    pub async fn versions(
+        &self,
+        name: &str,
+        after: i64,
+        limit: i64,
+    ) -> Result<Vec<Function>, AwsError> {
         let rows = sqlx::query(
             "SELECT version, config FROM lambda_versions WHERE function = ? AND version > ? ORDER BY version LIMIT ?",
         )
@@ -347,7 +402,11 @@ impl Functions {
         rows.iter()
             .map(|row| {
                 let version = row.get::<i64, _>("version").to_string();
-                Ok(Function { name: name.to_owned(), version, config: config_of(row)? })
+                Ok(Function {
+                    name: name.to_owned(),
+                    version,
+                    config: config_of(row)?,
+                })
             })
             .collect()
     }
@@ -360,8 +419,12 @@ impl Functions {
             .fetch_optional(&self.store.db)
             .await?;
         row.as_ref().map(alias_of).transpose()?.ok_or_else(|| {
-            AwsError::new(404, "ResourceNotFoundException", format!("Cannot find alias arn: {}", arn(function, Some(name))))
-                .with("Type", "User")
+            AwsError::new(
+                404,
+                "ResourceNotFoundException",
+                format!("Cannot find alias arn: {}", arn(function, Some(name))),
+            )
+            .with("Type", "User")
         })
     }
 
@@ -387,23 +450,35 @@ impl Functions {
     }
 
     /// Makes an alias, or changes one.
-    pub async fn put_alias(&self, alias: &Alias, new: bool, revision: Option<&str>) -> Result<Alias, AwsError> {
+    pub async fn put_alias(
+        &self,
+        alias: &Alias,
+        new: bool,
+        revision: Option<&str>,
+    ) -> Result<Alias, AwsError> {
         let (function, name) = (&alias.function, &alias.name);
         for version in std::iter::once(&alias.version).chain(alias.weights.keys()) {
             self.resolve(function, Some(version), 1.0).await?;
         }
         let mut transaction = self.store.begin().await?;
-        let standing: Option<String> =
-            sqlx::query_scalar("SELECT revision_id FROM lambda_aliases WHERE function = ? AND name = ?")
-                .bind(function)
-                .bind(name)
-                .fetch_optional(&mut *transaction)
-                .await?;
+        let standing: Option<String> = sqlx::query_scalar(
+            "SELECT revision_id FROM lambda_aliases WHERE function = ? AND name = ?",
+        )
+        .bind(function)
+        .bind(name)
+        .fetch_optional(&mut *transaction)
+        .await?;
         if new && standing.is_some() {
-            return Err(conflict(format!("Alias already exists: {}", arn(function, Some(name)))));
+            return Err(conflict(format!(
+                "Alias already exists: {}",
+                arn(function, Some(name))
+            )));
         }
         check_revision(revision, standing.as_deref().unwrap_or_default())?;
-        let alias = Alias { revision_id: uuid::Uuid::new_v4().to_string(), ..alias.clone() };
+        let alias = Alias {
+            revision_id: uuid::Uuid::new_v4().to_string(),
+            ..alias.clone()
+        };
         sqlx::query("INSERT OR REPLACE INTO lambda_aliases VALUES (?, ?, ?, ?, ?, ?)")
             .bind(function)
             .bind(name)
@@ -462,7 +537,11 @@ fn text(config: &FunctionConfig) -> String {
 fn config_of(row: &SqliteRow) -> Result<FunctionConfig, AwsError> {
     serde_json::from_str(row.get("config")).map_err(|error| {
         tracing::error!(%error, "a function's configuration in the store cannot be read");
-        AwsError::new(500, "ServiceException", "A stored configuration cannot be read; see the log of local.")
+        AwsError::new(
+            500,
+            "ServiceException",
+            "A stored configuration cannot be read; see the log of local.",
+        )
     })
 }
 
@@ -478,7 +557,12 @@ fn alias_of(row: &SqliteRow) -> Result<Alias, AwsError> {
 }
 
 pub(super) fn not_found(arn: &str) -> AwsError {
-    AwsError::new(404, "ResourceNotFoundException", format!("Function not found: {arn}")).with("Type", "User")
+    AwsError::new(
+        404,
+        "ResourceNotFoundException",
+        format!("Function not found: {arn}"),
+    )
+    .with("Type", "User")
 }
 
 pub(super) fn conflict(message: impl Into<String>) -> AwsError {
@@ -495,9 +579,17 @@ mod tests {
 
     #[test]
     fn names_are_read_in_every_form_that_lambda_takes() {
-        for given in ["f", "function:f", "000000000000:function:f", "arn:aws:lambda:us-east-1:000000000000:function:f"] {
+        for given in [
+            "f",
+            "function:f",
+            "000000000000:function:f",
+            "arn:aws:lambda:us-east-1:000000000000:function:f",
+        ] {
             assert_eq!(parse_name(given).unwrap(), ("f".into(), None), "{given}");
-            assert_eq!(parse_name(&format!("{given}:live")).unwrap(), ("f".into(), Some("live".into())));
+            assert_eq!(
+                parse_name(&format!("{given}:live")).unwrap(),
+                ("f".into(), Some("live".into()))
+            );
         }
         assert!(parse_name("a b").is_err() && parse_name("").is_err());
     }

@@ -47,33 +47,62 @@ impl Images {
     /// Images under the given directory, from the given registry.
     pub fn open(root: PathBuf, registry: Arc<Registry>) -> Result<Images, AwsError> {
         std::fs::create_dir_all(&root)?;
-        Ok(Images { root, registry, known: Mutex::default() })
+        Ok(Images {
+            root,
+            registry,
+            known: Mutex::default(),
+        })
     }
 
     /// Repository and digest of an image URI of this registry, e.g. `127.0.0.1:4566/gantry:1`.
     ///
     /// The host is not compared: `localhost` and `127.0.0.1`, or the port of an earlier run, are this one.
     pub async fn resolve(&self, uri: &str) -> Result<(String, String), AwsError> {
-        let missing = |what: String| invalid(format!("Source image {uri} does not exist. Provide a valid source image. ({what})"));
+        let missing = |what: String| {
+            invalid(format!(
+                "Source image {uri} does not exist. Provide a valid source image. ({what})"
+            ))
+        };
         let path = match uri.split_once('/') {
             Some((host, path)) if host.contains(['.', ':']) || host == "localhost" => path,
-            _ => return Err(invalid(format!("Source image {uri} is not valid. Provide a valid source image."))),
+            _ => {
+                return Err(invalid(format!(
+                    "Source image {uri} is not valid. Provide a valid source image."
+                )));
+            }
         };
         let (repository, reference) = match path.split_once('@') {
-            Some((named, digest)) => (named.split_once(':').map_or(named, |(name, _)| name), digest),
+            Some((named, digest)) => (
+                named.split_once(':').map_or(named, |(name, _)| name),
+                digest,
+            ),
             None => path.split_once(':').unwrap_or((path, "latest")),
         };
-        let manifest = self.registry.manifest(repository, reference).await.map_err(|error| match error {
-            RegistryError::NameUnknown(_) | RegistryError::ManifestUnknown(_) => missing(error.to_string()),
-            other => other.into(),
-        })?;
+        let manifest = self
+            .registry
+            .manifest(repository, reference)
+            .await
+            .map_err(|error| match error {
+                RegistryError::NameUnknown(_) | RegistryError::ManifestUnknown(_) => {
+                    missing(error.to_string())
+                }
+                other => other.into(),
+            })?;
         Ok((repository.to_owned(), manifest.digest))
     }
 
     /// The unpacked image of a digest; unpacks it when nobody did, once for all who wait.
     pub async fn get(&self, repository: &str, digest: &str) -> Result<Arc<Image>, AwsError> {
-        let cell = self.known.lock().await.entry(digest.to_owned()).or_default().clone();
-        cell.get_or_try_init(|| self.load(repository, digest)).await.cloned()
+        let cell = self
+            .known
+            .lock()
+            .await
+            .entry(digest.to_owned())
+            .or_default()
+            .clone();
+        cell.get_or_try_init(|| self.load(repository, digest))
+            .await
+            .cloned()
     }
 
     async fn load(&self, repository: &str, digest: &str) -> Result<Arc<Image>, AwsError> {
@@ -89,18 +118,36 @@ impl Images {
             entry_point: run.entrypoint().clone().unwrap_or_default(),
             command: run.cmd().clone().unwrap_or_default(),
             environment: run.env().clone().unwrap_or_default(),
-            working_directory: run.working_dir().clone().filter(|directory| !directory.is_empty()),
+            working_directory: run
+                .working_dir()
+                .clone()
+                .filter(|directory| !directory.is_empty()),
         }))
     }
 
-    async fn unpack(&self, repository: &str, digest: &str, directory: PathBuf) -> Result<(), AwsError> {
+    async fn unpack(
+        &self,
+        repository: &str,
+        digest: &str,
+        directory: PathBuf,
+    ) -> Result<(), AwsError> {
         let manifest = self.registry.manifest(repository, digest).await?;
-        let manifest = ImageManifest::from_reader(manifest.body.as_slice())
-            .map_err(|_| unsupported("its manifest is not one image's (an index is not supported by Lambda either)".into()))?;
-        let config = self.registry.blobs.path(manifest.config().digest().as_ref())?;
+        let manifest = ImageManifest::from_reader(manifest.body.as_slice()).map_err(|_| {
+            unsupported(
+                "its manifest is not one image's (an index is not supported by Lambda either)"
+                    .into(),
+            )
+        })?;
+        let config = self
+            .registry
+            .blobs
+            .path(manifest.config().digest().as_ref())?;
         let mut layers = Vec::new();
         for layer in manifest.layers() {
-            layers.push((self.registry.blobs.path(layer.digest().as_ref())?, is_gzip(layer)?));
+            layers.push((
+                self.registry.blobs.path(layer.digest().as_ref())?,
+                is_gzip(layer)?,
+            ));
         }
         let started = std::time::Instant::now();
         let aside = self.root.join(format!(".{}", uuid::Uuid::new_v4()));
@@ -111,7 +158,11 @@ impl Images {
             std::fs::copy(config, made.join("config.json"))?;
             for (layer, gzip) in layers {
                 let file = BufReader::with_capacity(1 << 20, File::open(layer)?);
-                if gzip { apply(flate2::bufread::MultiGzDecoder::new(file), &root)? } else { apply(file, &root)? }
+                if gzip {
+                    apply(flate2::bufread::MultiGzDecoder::new(file), &root)?
+                } else {
+                    apply(file, &root)?
+                }
             }
             std::fs::rename(&made, &target)
         })
@@ -119,9 +170,15 @@ impl Images {
         .map_err(std::io::Error::other)?;
         if let Err(error) = unpacked {
             let _ = std::fs::remove_dir_all(&aside);
-            return Err(unsupported(format!("its layers cannot be unpacked: {error}")));
+            return Err(unsupported(format!(
+                "its layers cannot be unpacked: {error}"
+            )));
         }
-        tracing::info!(digest, took_ms = started.elapsed().as_millis(), "unpacked an image");
+        tracing::info!(
+            digest,
+            took_ms = started.elapsed().as_millis(),
+            "unpacked an image"
+        );
         Ok(())
     }
 }
@@ -136,8 +193,12 @@ fn is_gzip(layer: &Descriptor) -> Result<bool, AwsError> {
     match layer.media_type() {
         MediaType::ImageLayer | MediaType::ImageLayerNonDistributable => Ok(false),
         MediaType::ImageLayerGzip | MediaType::ImageLayerNonDistributableGzip => Ok(true),
-        MediaType::Other(other) if other == "application/vnd.docker.image.rootfs.diff.tar.gzip" => Ok(true),
-        MediaType::Other(other) if other == "application/vnd.docker.image.rootfs.diff.tar" => Ok(false),
+        MediaType::Other(other) if other == "application/vnd.docker.image.rootfs.diff.tar.gzip" => {
+            Ok(true)
+        }
+        MediaType::Other(other) if other == "application/vnd.docker.image.rootfs.diff.tar" => {
+            Ok(false)
+        }
         other => Err(unsupported(format!("a layer is {other}"))),
     }
 }
@@ -155,7 +216,10 @@ fn apply(layer: impl Read, root: &Path) -> std::io::Result<()> {
         if kind.is_block_special() || kind.is_character_special() || kind.is_fifo() {
             continue;
         }
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
         if let Some(hidden) = name.strip_prefix(".wh.") {
             let parent = path.parent().unwrap_or(Path::new(""));
             white_out(root, parent, hidden)?;
@@ -175,7 +239,9 @@ fn apply(layer: impl Read, root: &Path) -> std::io::Result<()> {
 }
 
 fn white_out(root: &Path, parent: &Path, hidden: &str) -> std::io::Result<()> {
-    let Some(parent) = inside(root, parent) else { return Ok(()) };
+    let Some(parent) = inside(root, parent) else {
+        return Ok(());
+    };
     if hidden == ".wh..opq" {
         if parent.is_dir() {
             std::fs::remove_dir_all(&parent)?;
@@ -196,7 +262,9 @@ fn inside(root: &Path, path: &Path) -> Option<PathBuf> {
     for part in path.components() {
         match part {
             Component::Normal(part) => {
-                if place != root && std::fs::symlink_metadata(&place).is_ok_and(|there| there.is_symlink()) {
+                if place != root
+                    && std::fs::symlink_metadata(&place).is_ok_and(|there| there.is_symlink())
+                {
                     return None;
                 }
                 place.push(part);
@@ -244,17 +312,35 @@ pub fn find(root: &Path, path: &str) -> Option<PathBuf> {
 /// What a function runs: program and arguments.
 ///
 /// The error is Lambda's own words for an entry point that is not there.
-pub fn command_line(image: &Image, config: &FunctionConfig) -> Result<(PathBuf, Vec<String>), String> {
-    let entry_point = config.entry_point.as_ref().filter(|given| !given.is_empty()).unwrap_or(&image.entry_point);
-    let command = config.command.as_ref().filter(|given| !given.is_empty()).unwrap_or(&image.command);
+pub fn command_line(
+    image: &Image,
+    config: &FunctionConfig,
+) -> Result<(PathBuf, Vec<String>), String> {
+    let entry_point = config
+        .entry_point
+        .as_ref()
+        .filter(|given| !given.is_empty())
+        .unwrap_or(&image.entry_point);
+    let command = config
+        .command
+        .as_ref()
+        .filter(|given| !given.is_empty())
+        .unwrap_or(&image.command);
     let mut words = entry_point.iter().chain(command);
-    let program = words.next().ok_or("entrypoint requires at least one argument")?;
+    let program = words
+        .next()
+        .ok_or("entrypoint requires at least one argument")?;
     let found = if program.contains('/') {
         find(&image.root, program)
     } else {
-        let path = image.environment.iter().find_map(|pair| pair.strip_prefix("PATH="));
+        let path = image
+            .environment
+            .iter()
+            .find_map(|pair| pair.strip_prefix("PATH="));
         let path = path.unwrap_or("/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
-        path.split(':').filter_map(|place| find(&image.root, &format!("{place}/{program}"))).find(|found| found.is_file())
+        path.split(':')
+            .filter_map(|place| find(&image.root, &format!("{place}/{program}")))
+            .find(|found| found.is_file())
     };
     match found {
         Some(found) if found.is_file() => Ok((found, words.cloned().collect())),
@@ -279,7 +365,9 @@ mod tests {
                 None => {
                     header.set_size(text.len() as u64);
                     header.set_mode(0o644);
-                    builder.append_data(&mut header, path, text.as_bytes()).unwrap();
+                    builder
+                        .append_data(&mut header, path, text.as_bytes())
+                        .unwrap();
                 }
             }
         }
@@ -289,9 +377,30 @@ mod tests {
     #[test]
     fn later_layers_replace_and_hide_what_earlier_ones_brought() {
         let root = tempfile::tempdir().unwrap();
-        apply(&*layer(&[("etc/a", "1"), ("etc/b", "1"), ("opt/x/y", "1"), ("bin", "-> usr/bin")]), root.path()).unwrap();
-        apply(&*layer(&[("etc/a", "2"), ("etc/.wh.b", ""), ("opt/.wh..wh..opq", ""), ("opt/z", "2")]), root.path()).unwrap();
-        assert_eq!(std::fs::read_to_string(root.path().join("etc/a")).unwrap(), "2");
+        apply(
+            &*layer(&[
+                ("etc/a", "1"),
+                ("etc/b", "1"),
+                ("opt/x/y", "1"),
+                ("bin", "-> usr/bin"),
+            ]),
+            root.path(),
+        )
+        .unwrap();
+        apply(
+            &*layer(&[
+                ("etc/a", "2"),
+                ("etc/.wh.b", ""),
+                ("opt/.wh..wh..opq", ""),
+                ("opt/z", "2"),
+            ]),
+            root.path(),
+        )
+        .unwrap();
+        assert_eq!(
+            std::fs::read_to_string(root.path().join("etc/a")).unwrap(),
+            "2"
+        );
         assert!(!root.path().join("etc/b").exists());
         assert!(!root.path().join("opt/x").exists() && root.path().join("opt/z").exists());
     }
@@ -302,11 +411,31 @@ mod tests {
         let outside = tempfile::tempdir().unwrap();
         std::fs::write(outside.path().join("kept"), "safe").unwrap();
         let link = format!("-> {}", outside.path().display());
-        apply(&*layer(&[("out", &link), ("usr/bin/worker", "x"), ("app", "-> /usr/bin/worker")]), root.path()).unwrap();
-        let _ = apply(&*layer(&[("out/kept", "overwritten"), ("out/.wh.kept", "")]), root.path());
-        assert_eq!(std::fs::read_to_string(outside.path().join("kept")).unwrap(), "safe");
-        assert_eq!(find(root.path(), "/app").unwrap(), root.path().join("usr/bin/worker"));
-        assert_eq!(find(root.path(), "/../../usr/bin/worker").unwrap(), root.path().join("usr/bin/worker"));
+        apply(
+            &*layer(&[
+                ("out", &link),
+                ("usr/bin/worker", "x"),
+                ("app", "-> /usr/bin/worker"),
+            ]),
+            root.path(),
+        )
+        .unwrap();
+        let _ = apply(
+            &*layer(&[("out/kept", "overwritten"), ("out/.wh.kept", "")]),
+            root.path(),
+        );
+        assert_eq!(
+            std::fs::read_to_string(outside.path().join("kept")).unwrap(),
+            "safe"
+        );
+        assert_eq!(
+            find(root.path(), "/app").unwrap(),
+            root.path().join("usr/bin/worker")
+        );
+        assert_eq!(
+            find(root.path(), "/../../usr/bin/worker").unwrap(),
+            root.path().join("usr/bin/worker")
+        );
         assert_eq!(find(root.path(), "/out/kept"), None);
     }
 }

@@ -21,12 +21,20 @@ pub fn groups_kib() -> HashMap<u32, u64> {
     let mut groups = HashMap::new();
     for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
         let name = entry.file_name();
-        if !name.as_encoded_bytes().first().is_some_and(u8::is_ascii_digit) {
+        if !name
+            .as_encoded_bytes()
+            .first()
+            .is_some_and(u8::is_ascii_digit)
+        {
             continue;
         }
-        let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else { continue };
+        let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else {
+            continue;
+        };
         // The command's name, in parentheses, may hold spaces: count fields after it.
-        let Some((_, fields)) = stat.rsplit_once(')') else { continue };
+        let Some((_, fields)) = stat.rsplit_once(')') else {
+            continue;
+        };
         let fields: Vec<&str> = fields.split_whitespace().collect();
         let group = fields.get(2).and_then(|field| field.parse::<u32>().ok());
         let pages = fields.get(21).and_then(|field| field.parse::<u64>().ok());
@@ -45,7 +53,10 @@ mod tests {
     #[cfg(target_os = "linux")]
     fn this_process_uses_memory_and_is_in_a_group() {
         assert!(peak_kib(std::process::id()) > 1000);
-        let group = rustix::process::getpgrp().as_raw_nonzero().get().unsigned_abs();
+        let group = rustix::process::getpgrp()
+            .as_raw_nonzero()
+            .get()
+            .unsigned_abs();
         assert!(groups_kib()[&group] > 1000);
     }
 }

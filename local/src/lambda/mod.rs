@@ -72,14 +72,29 @@ impl Lambda {
         cloudwatch: Arc<CloudWatch>,
     ) -> Result<Arc<Lambda>, AwsError> {
         let images = Images::open(store.data.join("images"), registry)?;
-        let limits = Limits { sandboxes_max: config.sandboxes_max, idle: config.sandbox_idle };
+        let limits = Limits {
+            sandboxes_max: config.sandboxes_max,
+            idle: config.sandbox_idle,
+        };
         let directory = store.data.join("sandboxes");
-        let pool = Pool::open(directory, store.endpoint.clone(), limits, images, logs.clone())?;
-        let elsewhere = config
-            .lambda_endpoint
-            .clone()
-            .map(|endpoint| Elsewhere { endpoint, client: reqwest::Client::new() });
-        Ok(Arc::new(Lambda { functions: Functions::open(store).await?, pool, logs, cloudwatch, elsewhere }))
+        let pool = Pool::open(
+            directory,
+            store.endpoint.clone(),
+            limits,
+            images,
+            logs.clone(),
+        )?;
+        let elsewhere = config.lambda_endpoint.clone().map(|endpoint| Elsewhere {
+            endpoint,
+            client: reqwest::Client::new(),
+        });
+        Ok(Arc::new(Lambda {
+            functions: Functions::open(store).await?,
+            pool,
+            logs,
+            cloudwatch,
+            elsewhere,
+        }))
     }
 
     /// Invokes a function and waits for its answer. `function` is a name or an ARN, with or without
@@ -127,9 +142,19 @@ impl Lambda {
         let run = async move {
             let request_id = uuid::Uuid::new_v4().to_string();
             let at_ms = now_ms();
-            match pool.run(&function, &request_id, &function_arn, payload).await {
-                Ok(Outcome::Done { payload, failed, duration_ms, .. }) => {
-                    cloudwatch.invoked(&function.name, at_ms, duration_ms, failed).await;
+            match pool
+                .run(&function, &request_id, &function_arn, payload)
+                .await
+            {
+                Ok(Outcome::Done {
+                    payload,
+                    failed,
+                    duration_ms,
+                    ..
+                }) => {
+                    cloudwatch
+                        .invoked(&function.name, at_ms, duration_ms, failed)
+                        .await;
                     Ok(Invocation {
                         payload,
                         function_error: failed.then(|| "Unhandled".to_owned()),
@@ -137,7 +162,11 @@ impl Lambda {
                         request_id,
                     })
                 }
-                Ok(Outcome::NotTaken) => Err(AwsError::new(500, "ServiceException", "No sandbox took the event.")),
+                Ok(Outcome::NotTaken) => Err(AwsError::new(
+                    500,
+                    "ServiceException",
+                    "No sandbox took the event.",
+                )),
                 Err(error) => {
                     if error.status == 429 {
                         cloudwatch.throttled(&function.name, at_ms).await;
@@ -149,7 +178,11 @@ impl Lambda {
         // In a task of its own: an invocation goes on when its caller has gone.
         tokio::spawn(run).await.unwrap_or_else(|error| {
             tracing::error!(%error, "an invocation broke off");
-            Err(AwsError::new(500, "ServiceException", "The invocation broke off; see the log of local."))
+            Err(AwsError::new(
+                500,
+                "ServiceException",
+                "The invocation broke off; see the log of local.",
+            ))
         })
     }
 
@@ -160,26 +193,64 @@ impl Lambda {
 }
 
 impl Elsewhere {
-    async fn invoke(&self, name: &str, qualifier: Option<&str>, payload: Bytes) -> Result<Invocation, AwsError> {
+    async fn invoke(
+        &self,
+        name: &str,
+        qualifier: Option<&str>,
+        payload: Bytes,
+    ) -> Result<Invocation, AwsError> {
         let failed = |error: reqwest::Error| {
-            AwsError::new(503, "ServiceException", format!("The Lambda endpoint {} cannot be reached: {error}", self.endpoint))
+            AwsError::new(
+                503,
+                "ServiceException",
+                format!(
+                    "The Lambda endpoint {} cannot be reached: {error}",
+                    self.endpoint
+                ),
+            )
         };
         let url = format!("{}/2015-03-31/functions/{name}/invocations", self.endpoint);
-        let mut request = self.client.post(url).header("content-type", "application/json").body(payload);
+        let mut request = self
+            .client
+            .post(url)
+            .header("content-type", "application/json")
+            .body(payload);
         if let Some(qualifier) = qualifier {
             request = request.query(&[("Qualifier", qualifier)]);
         }
         let response = request.send().await.map_err(failed)?;
-        let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let header = |name: &str| {
+            response
+                .headers()
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+                .map(str::to_owned)
+        };
         let (status, function_error) = (response.status(), header("x-amz-function-error"));
-        let executed_version = header("x-amz-executed-version").unwrap_or_else(|| function::LATEST.to_owned());
+        let executed_version =
+            header("x-amz-executed-version").unwrap_or_else(|| function::LATEST.to_owned());
         let code = header("x-amzn-errortype");
         let request_id = header("x-amzn-requestid").unwrap_or_default();
         let payload = response.bytes().await.map_err(failed)?;
         if status.is_success() {
-            return Ok(Invocation { payload, function_error, executed_version, request_id });
+            return Ok(Invocation {
+                payload,
+                function_error,
+                executed_version,
+                request_id,
+            });
         }
-        let code = code.as_deref().unwrap_or("ServiceException").split(':').next().unwrap_or_default().to_owned();
-        Err(AwsError::new(status.as_u16(), &code, String::from_utf8_lossy(&payload)))
+        let code = code
+            .as_deref()
+            .unwrap_or("ServiceException")
+            .split(':')
+            .next()
+            .unwrap_or_default()
+            .to_owned();
+        Err(AwsError::new(
+            status.as_u16(),
+            &code,
+            String::from_utf8_lossy(&payload),
+        ))
     }
 }

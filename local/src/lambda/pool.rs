@@ -68,7 +68,15 @@ impl Pool {
         }
         std::fs::create_dir_all(&directory)?;
         let watchman = Arc::new(Watchman::start()?);
-        let pool = Arc::new(Pool { inner: Mutex::default(), limits, images, logs, watchman, directory, endpoint });
+        let pool = Arc::new(Pool {
+            inner: Mutex::default(),
+            limits,
+            images,
+            logs,
+            watchman,
+            directory,
+            endpoint,
+        });
         tokio::spawn(keep(Arc::downgrade(&pool)));
         Ok(pool)
     }
@@ -88,7 +96,9 @@ impl Pool {
     ) -> Result<Outcome, AwsError> {
         loop {
             let (sandbox, cold) = self.acquire(function).await?;
-            let outcome = sandbox.invoke(request_id, function_arn, payload.clone(), cold).await;
+            let outcome = sandbox
+                .invoke(request_id, function_arn, payload.clone(), cold)
+                .await;
             match &outcome {
                 Outcome::Done { reusable: true, .. } => self.release(sandbox),
                 _ => self.discard(&sandbox),
@@ -100,7 +110,10 @@ impl Pool {
         }
     }
 
-    async fn acquire(self: &Arc<Self>, function: &Function) -> Result<(Arc<Sandbox>, bool), AwsError> {
+    async fn acquire(
+        self: &Arc<Self>,
+        function: &Function,
+    ) -> Result<(Arc<Sandbox>, bool), AwsError> {
         {
             let mut inner = self.lock();
             if inner.closed {
@@ -112,9 +125,11 @@ impl Pool {
                 }
             }
             if inner.all.len() + inner.starting >= self.limits.sandboxes_max && !evict(&mut inner) {
-                return Err(AwsError::new(429, "TooManyRequestsException", "Rate Exceeded.")
-                    .with("Reason", "ConcurrentInvocationLimitExceeded")
-                    .with("Type", "User"));
+                return Err(
+                    AwsError::new(429, "TooManyRequestsException", "Rate Exceeded.")
+                        .with("Reason", "ConcurrentInvocationLimitExceeded")
+                        .with("Type", "User"),
+                );
             }
             inner.starting += 1;
         }
@@ -130,7 +145,10 @@ impl Pool {
     }
 
     async fn start(self: &Arc<Self>, function: &Function) -> Result<Arc<Sandbox>, AwsError> {
-        let image = self.images.get(&function.config.repository, &function.config.digest).await?;
+        let image = self
+            .images
+            .get(&function.config.repository, &function.config.digest)
+            .await?;
         let journal = Journal::new(self.logs.clone(), function);
         let id = Uuid::new_v4();
         let pool = Arc::downgrade(self);
@@ -152,7 +170,11 @@ impl Pool {
         let mut inner = self.lock();
         if inner.all.contains_key(&sandbox.id) && !inner.closed {
             let key = Key::from(&sandbox.function);
-            inner.idle.entry(key).or_default().push((sandbox, Instant::now()));
+            inner
+                .idle
+                .entry(key)
+                .or_default()
+                .push((sandbox, Instant::now()));
         }
     }
 
@@ -164,8 +186,18 @@ impl Pool {
     /// Ends the idle sandboxes of a function that is no more.
     pub fn retire(&self, function: &str) {
         let mut inner = self.lock();
-        let keys: Vec<Key> = inner.idle.keys().filter(|key| key.function == function).cloned().collect();
-        for (sandbox, _) in keys.iter().filter_map(|key| inner.idle.remove(key)).flatten().collect::<Vec<_>>() {
+        let keys: Vec<Key> = inner
+            .idle
+            .keys()
+            .filter(|key| key.function == function)
+            .cloned()
+            .collect();
+        for (sandbox, _) in keys
+            .iter()
+            .filter_map(|key| inner.idle.remove(key))
+            .flatten()
+            .collect::<Vec<_>>()
+        {
             inner.all.remove(&sandbox.id);
             sandbox.kill();
         }
@@ -188,7 +220,9 @@ impl Pool {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.inner
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 
@@ -206,7 +240,12 @@ fn forget(inner: &mut Inner, id: Uuid) {
 
 /// Makes room by ending the sandbox that has been idle longest; `false` when all are busy.
 fn evict(inner: &mut Inner) -> bool {
-    let oldest = inner.idle.values().flatten().min_by_key(|(_, since)| *since).map(|(sandbox, _)| sandbox.clone());
+    let oldest = inner
+        .idle
+        .values()
+        .flatten()
+        .min_by_key(|(_, since)| *since)
+        .map(|(sandbox, _)| sandbox.clone());
     let Some(sandbox) = oldest else { return false };
     forget(inner, sandbox.id);
     sandbox.kill();
@@ -235,7 +274,11 @@ async fn keep(pool: Weak<Pool>) {
             }
             inner.idle.retain(|_, waiting| !waiting.is_empty());
             let idle: usize = inner.idle.values().map(Vec::len).sum();
-            if inner.all.len() > idle { inner.all.values().cloned().collect() } else { Vec::new() }
+            if inner.all.len() > idle {
+                inner.all.values().cloned().collect()
+            } else {
+                Vec::new()
+            }
         };
         if busy.is_empty() {
             continue;

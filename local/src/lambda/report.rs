@@ -68,7 +68,11 @@ impl Journal {
     /// The journal of a new sandbox of a function; its log stream is a new one.
     pub fn new(logs: Arc<Logs>, function: &Function) -> Journal {
         let today = jiff::Timestamp::now().strftime("%Y/%m/%d").to_string();
-        let stream = format!("{today}/[{}]{}", function.version, uuid::Uuid::new_v4().simple());
+        let stream = format!(
+            "{today}/[{}]{}",
+            function.version,
+            uuid::Uuid::new_v4().simple()
+        );
         Journal {
             logs,
             group: function.config.log_group.as_str().into(),
@@ -90,21 +94,34 @@ impl Journal {
     /// Writes what the function's process wrote.
     pub async fn output(&self, messages: Vec<String>) {
         let now = now_ms();
-        self.logs.append_soon(messages.into_iter().map(|message| self.line(now, message)).collect()).await;
+        self.logs
+            .append_soon(
+                messages
+                    .into_iter()
+                    .map(|message| self.line(now, message))
+                    .collect(),
+            )
+            .await;
     }
 
     /// A sandbox begins to start.
     pub async fn init_start(&self, function: &Function) {
         let line = if self.json {
-            event("platform.initStart", json!({
-                "initializationType": "on-demand",
-                "phase": "init",
-                "functionName": function.name,
-                "functionVersion": function.version,
-                "instanceMaxMemory": function.config.memory_mb * 1024 * 1024,
-            }))
+            event(
+                "platform.initStart",
+                json!({
+                    "initializationType": "on-demand",
+                    "phase": "init",
+                    "functionName": function.name,
+                    "functionVersion": function.version,
+                    "instanceMaxMemory": function.config.memory_mb * 1024 * 1024,
+                }),
+            )
         } else {
-            format!("INIT_START Runtime Version: image Runtime Version ARN: {}", function.config.image_uri)
+            format!(
+                "INIT_START Runtime Version: image Runtime Version ARN: {}",
+                function.config.image_uri
+            )
         };
         self.output(vec![line]).await;
     }
@@ -138,7 +155,10 @@ impl Journal {
     /// An invocation is handed over.
     pub async fn start(&self, request_id: &str, version: &str) {
         let line = if self.json {
-            event("platform.start", json!({"requestId": request_id, "version": version}))
+            event(
+                "platform.start",
+                json!({"requestId": request_id, "version": version}),
+            )
         } else {
             format!("START RequestId: {request_id} Version: {version}")
         };
@@ -147,12 +167,21 @@ impl Journal {
 
     /// An invocation ended.
     pub async fn end(&self, config: &FunctionConfig, report: &Report<'_>) {
-        let lines = if self.json { json_report(config, report) } else { text_report(config, report) };
+        let lines = if self.json {
+            json_report(config, report)
+        } else {
+            text_report(config, report)
+        };
         self.output(lines).await;
     }
 
     fn line(&self, timestamp_ms: i64, message: String) -> Line {
-        Line { group: self.group.clone(), stream: self.stream.clone(), timestamp_ms, message }
+        Line {
+            group: self.group.clone(),
+            stream: self.stream.clone(),
+            timestamp_ms,
+            message,
+        }
     }
 }
 
@@ -179,7 +208,10 @@ fn json_report(config: &FunctionConfig, report: &Report<'_>) -> Vec<String> {
         done["errorType"] = json!(error_type);
         end["errorType"] = json!(error_type);
     }
-    vec![event("platform.runtimeDone", done), event("platform.report", end)]
+    vec![
+        event("platform.runtimeDone", done),
+        event("platform.report", end),
+    ]
 }
 
 fn text_report(config: &FunctionConfig, report: &Report<'_>) -> Vec<String> {
@@ -209,7 +241,9 @@ fn billed(report: &Report<'_>) -> u64 {
 }
 
 fn event(kind: &str, record: Value) -> String {
-    let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string();
+    let now = jiff::Timestamp::now()
+        .strftime("%Y-%m-%dT%H:%M:%S.%3fZ")
+        .to_string();
     json!({"time": now, "type": kind, "record": record}).to_string()
 }
 

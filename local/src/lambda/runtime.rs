@@ -22,7 +22,10 @@ pub const RESPONSE_BYTES_MAX: usize = 6_291_556;
 pub(super) fn app(sandbox: Arc<Sandbox>) -> Router {
     Router::new()
         .route("/2018-06-01/runtime/invocation/next", get(next))
-        .route("/2018-06-01/runtime/invocation/{id}/response", post(response))
+        .route(
+            "/2018-06-01/runtime/invocation/{id}/response",
+            post(response),
+        )
         .route("/2018-06-01/runtime/invocation/{id}/error", post(error))
         .route("/2018-06-01/runtime/init/error", post(init_error))
         .layer(DefaultBodyLimit::disable())
@@ -31,11 +34,18 @@ pub(super) fn app(sandbox: Arc<Sandbox>) -> Router {
 
 async fn next(State(sandbox): State<Arc<Sandbox>>) -> Response<Body> {
     let Some(work) = sandbox.next().await else {
-        return refuse(StatusCode::INTERNAL_SERVER_ERROR, "Sandbox.Ended", "the sandbox is ending");
+        return refuse(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "Sandbox.Ended",
+            "the sandbox is ending",
+        );
     };
     let mut response = Response::new(Body::from(work.payload));
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
     let pairs = [
         ("lambda-runtime-aws-request-id", work.request_id),
         ("lambda-runtime-deadline-ms", work.deadline_ms.to_string()),
@@ -50,15 +60,25 @@ async fn next(State(sandbox): State<Arc<Sandbox>>) -> Response<Body> {
     response
 }
 
-async fn response(State(sandbox): State<Arc<Sandbox>>, Path(id): Path<String>, request: Request) -> Response<Body> {
+async fn response(
+    State(sandbox): State<Arc<Sandbox>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Response<Body> {
     match axum::body::to_bytes(request.into_body(), RESPONSE_BYTES_MAX).await {
         Ok(payload) => settle(&sandbox, &id, Reply::Answer(payload)),
         Err(_) => {
-            let message =
-                format!("Response payload size exceeded maximum allowed payload size ({RESPONSE_BYTES_MAX} bytes).");
-            let error = json!({"errorMessage": message, "errorType": "Function.ResponseSizeTooLarge"});
+            let message = format!(
+                "Response payload size exceeded maximum allowed payload size ({RESPONSE_BYTES_MAX} bytes)."
+            );
+            let error =
+                json!({"errorMessage": message, "errorType": "Function.ResponseSizeTooLarge"});
             settle(&sandbox, &id, Reply::Error(error.to_string().into()));
-            refuse(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", &message)
+            refuse(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "RequestEntityTooLarge",
+                &message,
+            )
         }
     }
 }
@@ -72,7 +92,11 @@ async fn error(
     settle(&sandbox, &id, Reply::Error(error_object(&headers, payload)))
 }
 
-async fn init_error(State(sandbox): State<Arc<Sandbox>>, headers: HeaderMap, payload: Bytes) -> Response<Body> {
+async fn init_error(
+    State(sandbox): State<Arc<Sandbox>>,
+    headers: HeaderMap,
+    payload: Bytes,
+) -> Response<Body> {
     sandbox.init_failed(error_object(&headers, payload));
     accepted()
 }
@@ -81,7 +105,11 @@ fn settle(sandbox: &Sandbox, id: &str, reply: Reply) -> Response<Body> {
     if sandbox.settle(id, reply) {
         accepted()
     } else {
-        refuse(StatusCode::BAD_REQUEST, "InvalidRequestID", "Invalid request ID")
+        refuse(
+            StatusCode::BAD_REQUEST,
+            "InvalidRequestID",
+            "Invalid request ID",
+        )
     }
 }
 
@@ -90,7 +118,9 @@ fn error_object(headers: &HeaderMap, payload: Bytes) -> Bytes {
     if serde_json::from_slice::<Value>(&payload).is_ok_and(|error| error.is_object()) {
         return payload;
     }
-    let kind = headers.get("lambda-runtime-function-error-type").and_then(|value| value.to_str().ok());
+    let kind = headers
+        .get("lambda-runtime-function-error-type")
+        .and_then(|value| value.to_str().ok());
     json!({
         "errorType": kind.unwrap_or("Runtime.Unknown"),
         "errorMessage": String::from_utf8_lossy(&payload),
@@ -110,6 +140,9 @@ fn refuse(status: StatusCode, kind: &str, message: &str) -> Response<Body> {
 fn answer(status: StatusCode, body: &Value) -> Response<Body> {
     let mut response = Response::new(Body::from(body.to_string()));
     *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
     response
 }

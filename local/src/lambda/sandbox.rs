@@ -29,8 +29,15 @@ const INIT_MAX: Duration = Duration::from_secs(10);
 /// Longest line of output that becomes one log event, bytes; longer ones are cut in pieces.
 const LINE_BYTES_MAX: usize = 256 * 1024;
 /// Variables of this machine that a sandbox sees: where programs and certificates are, and the way out.
-const PASSED: &[&str] =
-    &["PATH", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR"];
+const PASSED: &[&str] = &[
+    "PATH",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+];
 
 /// An event for the process.
 #[derive(Debug)]
@@ -80,7 +87,12 @@ struct Current {
 #[derive(Debug)]
 pub(super) enum Outcome {
     /// The function answered or failed.
-    Done { payload: Bytes, failed: bool, duration_ms: f64, reusable: bool },
+    Done {
+        payload: Bytes,
+        failed: bool,
+        duration_ms: f64,
+        reusable: bool,
+    },
     /// The process had ended before it took the event: another sandbox may have it.
     NotTaken,
 }
@@ -127,19 +139,32 @@ impl Sandbox {
         journal.init_start(&function).await;
         let command = command_line(image, &function.config).map(|(program, arguments)| {
             let mut command = Command::new(program);
-            command.args(arguments).env_clear().current_dir(working_directory(image, &function));
-            for (name, value) in environment(&function, image, &journal, &api, surroundings.endpoint) {
+            command
+                .args(arguments)
+                .env_clear()
+                .current_dir(working_directory(image, &function));
+            for (name, value) in
+                environment(&function, image, &journal, &api, surroundings.endpoint)
+            {
                 command.env(name, value);
             }
             command.env("TMPDIR", &temporary);
-            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+            command
+                .stdin(Stdio::null())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped());
             command.process_group(0).kill_on_drop(true);
             command
         });
         let (work, waiting) = mpsc::channel(1);
         let started = Instant::now();
         let spawned = command.and_then(|mut command| {
-            command.spawn().map_err(|error| format!("fork/exec {}: {error}", command.as_std().get_program().display()))
+            command.spawn().map_err(|error| {
+                format!(
+                    "fork/exec {}: {error}",
+                    command.as_std().get_program().display()
+                )
+            })
         });
         let (phase, child) = match spawned {
             Ok(child) => (Phase::Starting, Some(child)),
@@ -164,7 +189,13 @@ impl Sandbox {
                 if let Some(pid) = child.id() {
                     surroundings.watchman.watch(pid);
                 }
-                let live = live(sandbox.clone(), child, listener, surroundings.watchman, surroundings.ended);
+                let live = live(
+                    sandbox.clone(),
+                    child,
+                    listener,
+                    surroundings.watchman,
+                    surroundings.ended,
+                );
                 tokio::spawn(live);
             }
             None => (surroundings.ended)(),
@@ -186,7 +217,10 @@ impl Sandbox {
     pub fn kill(&self) {
         // Held while killing: the number is given back only after the process was waited for.
         let pid = lock(&self.pid);
-        if let Some(group) = pid.and_then(|pid| i32::try_from(pid).ok()).and_then(rustix::process::Pid::from_raw) {
+        if let Some(group) = pid
+            .and_then(|pid| i32::try_from(pid).ok())
+            .and_then(rustix::process::Pid::from_raw)
+        {
             let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
         }
     }
@@ -198,16 +232,37 @@ impl Sandbox {
     }
 
     /// Runs one invocation; the caller must be the only one.
-    pub async fn invoke(&self, request_id: &str, function_arn: &str, payload: Bytes, cold: bool) -> Outcome {
+    pub async fn invoke(
+        &self,
+        request_id: &str,
+        function_arn: &str,
+        payload: Bytes,
+        cold: bool,
+    ) -> Outcome {
         let mut phase = self.phase.subscribe();
         let limit = Duration::from_secs(self.function.config.timeout_seconds);
         let mut init_ms = None;
         if cold {
             match self.initialized(&mut phase, limit.max(INIT_MAX)).await {
-                Ok(took) => init_ms = Some(ms(took)),
+                Ok(took) => {
+                    init_ms = Some(ms(took));
+                    // Read now too: a process that is killed cannot be asked any more.
+                    self.note_memory();
+                }
                 Err((status, kind, payload)) => {
-                    let payload = payload.unwrap_or_else(|message| failure(request_id, kind, &message));
-                    return self.end(request_id, status, Some(kind), payload, None, Instant::now(), false).await;
+                    let payload =
+                        payload.unwrap_or_else(|message| failure(request_id, kind, &message));
+                    return self
+                        .end(
+                            request_id,
+                            status,
+                            Some(kind),
+                            payload,
+                            None,
+                            Instant::now(),
+                            false,
+                        )
+                        .await;
                 }
             }
         }
@@ -242,14 +297,34 @@ impl Sandbox {
         };
         match reply {
             Some(Reply::Answer(payload)) => {
-                self.end(request_id, Status::Success, None, payload, init_ms, started, true).await
+                self.end(
+                    request_id,
+                    Status::Success,
+                    None,
+                    payload,
+                    init_ms,
+                    started,
+                    true,
+                )
+                .await
             }
             Some(Reply::Error(payload)) => {
                 let kind = error_type(&payload);
-                self.end(request_id, Status::Error, kind.as_deref(), payload, init_ms, started, true).await
+                self.end(
+                    request_id,
+                    Status::Error,
+                    kind.as_deref(),
+                    payload,
+                    init_ms,
+                    started,
+                    true,
+                )
+                .await
             }
             None => {
-                let taken = lock(&self.current).take().is_some_and(|current| current.request_id == request_id);
+                let taken = lock(&self.current)
+                    .take()
+                    .is_some_and(|current| current.request_id == request_id);
                 if !taken && !cold {
                     return Outcome::NotTaken;
                 }
@@ -258,7 +333,16 @@ impl Sandbox {
                     _ => "Runtime exited without providing a reason".into(),
                 };
                 let payload = failure(request_id, "Runtime.ExitError", &format!("Error: {why}"));
-                self.end(request_id, Status::Failure, Some("Runtime.ExitError"), payload, init_ms, started, false).await
+                self.end(
+                    request_id,
+                    Status::Failure,
+                    Some("Runtime.ExitError"),
+                    payload,
+                    init_ms,
+                    started,
+                    false,
+                )
+                .await
             }
         }
     }
@@ -271,15 +355,24 @@ impl Sandbox {
         limit: Duration,
     ) -> Result<Duration, (Status, &'static str, Result<Bytes, String>)> {
         let settled = async {
-            let settled = phase.wait_for(|phase| !matches!(phase, Phase::Starting)).await;
-            settled.map_or_else(|_| Phase::Ended("the sandbox is gone".into()), |phase| phase.clone())
+            let settled = phase
+                .wait_for(|phase| !matches!(phase, Phase::Starting))
+                .await;
+            settled.map_or_else(
+                |_| Phase::Ended("the sandbox is gone".into()),
+                |phase| phase.clone(),
+            )
         };
         let settled = match tokio::time::timeout(limit, settled).await {
             Ok(phase) => phase,
             Err(_) => {
                 self.kill();
-                self.tell_init(Status::Timeout, limit, Some("Sandbox.Timedout")).await;
-                let message = format!("Error: Task timed out after {:.2} seconds", limit.as_secs_f64());
+                self.tell_init(Status::Timeout, limit, Some("Sandbox.Timedout"))
+                    .await;
+                let message = format!(
+                    "Error: Task timed out after {:.2} seconds",
+                    limit.as_secs_f64()
+                );
                 return Err((Status::Timeout, "Sandbox.Timedout", Err(message)));
             }
         };
@@ -290,16 +383,39 @@ impl Sandbox {
             }
             Phase::InitFailed(payload) => {
                 self.kill();
-                self.tell_init(Status::Error, self.started.elapsed(), Some("Runtime.InitError")).await;
+                self.tell_init(
+                    Status::Error,
+                    self.started.elapsed(),
+                    Some("Runtime.InitError"),
+                )
+                .await;
                 Err((Status::Error, "Runtime.InitError", Ok(payload)))
             }
             Phase::Unstartable(why) => {
-                self.tell_init(Status::Error, Duration::ZERO, Some("Runtime.InvalidEntrypoint")).await;
-                Err((Status::Failure, "Runtime.InvalidEntrypoint", Err(format!("Error: {why}"))))
+                self.tell_init(
+                    Status::Error,
+                    Duration::ZERO,
+                    Some("Runtime.InvalidEntrypoint"),
+                )
+                .await;
+                Err((
+                    Status::Failure,
+                    "Runtime.InvalidEntrypoint",
+                    Err(format!("Error: {why}")),
+                ))
             }
             Phase::Ended(why) => {
-                self.tell_init(Status::Error, self.started.elapsed(), Some("Runtime.ExitError")).await;
-                Err((Status::Failure, "Runtime.ExitError", Err(format!("Error: {why}"))))
+                self.tell_init(
+                    Status::Error,
+                    self.started.elapsed(),
+                    Some("Runtime.ExitError"),
+                )
+                .await;
+                Err((
+                    Status::Failure,
+                    "Runtime.ExitError",
+                    Err(format!("Error: {why}")),
+                ))
             }
             Phase::Starting => unreachable!("waited for the end of this phase"),
         }
@@ -311,7 +427,17 @@ impl Sandbox {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the one place where everything about an end comes together")]
+    fn note_memory(&self) {
+        if let Some(pid) = self.pid() {
+            self.peak_kib
+                .fetch_max(memory::peak_kib(pid), Ordering::Relaxed);
+        }
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the one place where everything about an end comes together"
+    )]
     async fn end(
         &self,
         request_id: &str,
@@ -323,9 +449,7 @@ impl Sandbox {
         reusable: bool,
     ) -> Outcome {
         let duration_ms = ms(started.elapsed());
-        if let Some(pid) = self.pid() {
-            self.peak_kib.fetch_max(memory::peak_kib(pid), Ordering::Relaxed);
-        }
+        self.note_memory();
         let report = Report {
             request_id,
             status,
@@ -336,7 +460,12 @@ impl Sandbox {
             produced_bytes: payload.len(),
         };
         self.journal.end(&self.function.config, &report).await;
-        Outcome::Done { payload, failed: status != Status::Success, duration_ms, reusable }
+        Outcome::Done {
+            payload,
+            failed: status != Status::Success,
+            duration_ms,
+            reusable,
+        }
     }
 
     /// The process asks for work: the first time tells how long its start took.
@@ -350,7 +479,10 @@ impl Sandbox {
         });
         let mut waiting = self.waiting.lock().await;
         let (work, reply) = waiting.recv().await?;
-        *lock(&self.current) = Some(Current { request_id: work.request_id.clone(), reply });
+        *lock(&self.current) = Some(Current {
+            request_id: work.request_id.clone(),
+            reply,
+        });
         Some(work)
     }
 
@@ -390,7 +522,13 @@ async fn live(
         let app = runtime::app(sandbox.clone());
         async move { axum::serve(listener, app).await }
     });
-    for pipe in [child.stdout.take().map(Pipe::Out), child.stderr.take().map(Pipe::Err)].into_iter().flatten() {
+    for pipe in [
+        child.stdout.take().map(Pipe::Out),
+        child.stderr.take().map(Pipe::Err),
+    ]
+    .into_iter()
+    .flatten()
+    {
         let journal = sandbox.journal.clone();
         tokio::spawn(async move {
             match pipe {
@@ -442,12 +580,16 @@ async fn collect(pipe: impl AsyncRead + Unpin, journal: Journal) {
         };
         reader.consume(used);
         if whole && !line.is_empty() {
-            journal.output(vec![String::from_utf8_lossy(&line).into_owned()]).await;
+            journal
+                .output(vec![String::from_utf8_lossy(&line).into_owned()])
+                .await;
             line.clear();
         }
     }
     if !line.is_empty() {
-        journal.output(vec![String::from_utf8_lossy(&line).into_owned()]).await;
+        journal
+            .output(vec![String::from_utf8_lossy(&line).into_owned()])
+            .await;
     }
 }
 
@@ -466,7 +608,11 @@ fn environment(
     set("LANG", "en_US.UTF-8");
     set("TZ", ":UTC");
     set("AWS_ENDPOINT_URL", endpoint);
-    for (name, value) in image.environment.iter().filter_map(|pair| pair.split_once('=')) {
+    for (name, value) in image
+        .environment
+        .iter()
+        .filter_map(|pair| pair.split_once('='))
+    {
         set(name, value);
     }
     for (name, value) in &config.environment {
@@ -477,13 +623,18 @@ fn environment(
             set(name, &value);
         }
     }
-    let direct = std::env::var("NO_PROXY").or_else(|_| std::env::var("no_proxy")).unwrap_or_default();
+    let direct = std::env::var("NO_PROXY")
+        .or_else(|_| std::env::var("no_proxy"))
+        .unwrap_or_default();
     let direct = [direct.as_str(), "127.0.0.1", "localhost"].join(",");
     set("NO_PROXY", direct.trim_start_matches(','));
     set("no_proxy", direct.trim_start_matches(','));
     set("AWS_LAMBDA_FUNCTION_NAME", &function.name);
     set("AWS_LAMBDA_FUNCTION_VERSION", &function.version);
-    set("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", &config.memory_mb.to_string());
+    set(
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+        &config.memory_mb.to_string(),
+    );
     set("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand");
     set("AWS_LAMBDA_LOG_GROUP_NAME", journal.group());
     set("AWS_LAMBDA_LOG_STREAM_NAME", journal.stream());
@@ -493,16 +644,25 @@ fn environment(
     set("AWS_DEFAULT_REGION", REGION);
     set("AWS_ACCESS_KEY_ID", "local");
     set("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY);
-    set("LAMBDA_TASK_ROOT", &image.root.join("var/task").to_string_lossy());
+    set(
+        "LAMBDA_TASK_ROOT",
+        &image.root.join("var/task").to_string_lossy(),
+    );
     let command = config.command.as_ref().unwrap_or(&image.command);
     set("_HANDLER", command.first().map_or("", String::as_str));
     pairs
 }
 
 fn working_directory(image: &Image, function: &Function) -> PathBuf {
-    let wanted = function.config.working_directory.as_ref().or(image.working_directory.as_ref());
+    let wanted = function
+        .config
+        .working_directory
+        .as_ref()
+        .or(image.working_directory.as_ref());
     let found = wanted.and_then(|wanted| super::image::find(&image.root, wanted));
-    found.filter(|found| found.is_dir()).unwrap_or_else(|| image.root.clone())
+    found
+        .filter(|found| found.is_dir())
+        .unwrap_or_else(|| image.root.clone())
 }
 
 /// An end as Lambda words it.
@@ -515,21 +675,33 @@ fn exit_reason(status: ExitStatus) -> String {
         (Some(15), _) => "Runtime exited with error: signal: terminated".into(),
         (Some(other), _) => format!("Runtime exited with error: signal: {other}"),
         (None, Some(0)) => "Runtime exited without providing a reason".into(),
-        (None, code) => format!("Runtime exited with error: exit status {}", code.unwrap_or(-1)),
+        (None, code) => format!(
+            "Runtime exited with error: exit status {}",
+            code.unwrap_or(-1)
+        ),
     }
 }
 
 fn failure(request_id: &str, kind: &str, message: &str) -> Bytes {
-    json!({"errorType": kind, "errorMessage": format!("RequestId: {request_id} {message}")}).to_string().into()
+    json!({"errorType": kind, "errorMessage": format!("RequestId: {request_id} {message}")})
+        .to_string()
+        .into()
 }
 
 fn error_type(payload: &Bytes) -> Option<String> {
-    serde_json::from_slice::<Value>(payload).ok()?["errorType"].as_str().map(str::to_owned)
+    serde_json::from_slice::<Value>(payload).ok()?["errorType"]
+        .as_str()
+        .map(str::to_owned)
 }
 
 fn trace_id() -> String {
     let id = uuid::Uuid::new_v4().simple().to_string();
-    format!("Root=1-{:08x}-{};Parent={};Sampled=0", now_ms() / 1000, &id[..24], &id[16..])
+    format!(
+        "Root=1-{:08x}-{};Parent={};Sampled=0",
+        now_ms() / 1000,
+        &id[..24],
+        &id[16..]
+    )
 }
 
 fn ms(duration: Duration) -> f64 {
@@ -537,7 +709,9 @@ fn ms(duration: Duration) -> f64 {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    mutex
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 /// What makes two invocations share sandboxes: function, version, image, and configuration.

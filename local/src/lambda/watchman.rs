@@ -39,7 +39,9 @@ impl Watchman {
             .stderr(Stdio::null())
             .process_group(0)
             .spawn()?;
-        Ok(Watchman { shell: Mutex::new(shell) })
+        Ok(Watchman {
+            shell: Mutex::new(shell),
+        })
     }
 
     /// From now on the group dies with this process.
@@ -53,8 +55,14 @@ impl Watchman {
     }
 
     fn tell(&self, line: &str) {
-        let mut shell = self.shell.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let told = shell.stdin.as_mut().map(|pipe| pipe.write_all(line.as_bytes()));
+        let mut shell = self
+            .shell
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        let told = shell
+            .stdin
+            .as_mut()
+            .map(|pipe| pipe.write_all(line.as_bytes()));
         if !matches!(told, Some(Ok(()))) {
             tracing::warn!("the watchman is gone: sandboxes may outlive a killed local");
         }
@@ -63,7 +71,10 @@ impl Watchman {
 
 impl Drop for Watchman {
     fn drop(&mut self) {
-        let shell = self.shell.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let shell = self
+            .shell
+            .get_mut()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
         drop(shell.stdin.take());
         let _ = shell.wait();
     }

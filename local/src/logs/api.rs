@@ -45,7 +45,11 @@ pub(super) async fn call(logs: &Logs, operation: &str, input: Value) -> Result<V
         "PutSubscriptionFilter" => put_subscription(logs, &input).await,
         "DescribeSubscriptionFilters" => describe_subscriptions(logs, &input).await,
         "DeleteSubscriptionFilter" => delete_subscription(logs, &input).await,
-        _ => Err(AwsError::unknown_operation("CloudWatch Logs", operation, OPERATIONS)),
+        _ => Err(AwsError::unknown_operation(
+            "CloudWatch Logs",
+            operation,
+            OPERATIONS,
+        )),
     }
 }
 
@@ -62,9 +66,15 @@ async fn create_group(logs: &Logs, input: &Value) -> Result<Value, AwsError> {
 }
 
 async fn delete_group(logs: &Logs, input: &Value) -> Result<Value, AwsError> {
-    let gone =
-        sqlx::query("DELETE FROM logs_groups WHERE name = ?").bind(group(input)?).execute(&logs.store.db).await?;
-    if gone.rows_affected() == 0 { Err(not_found("log group")) } else { Ok(json!({})) }
+    let gone = sqlx::query("DELETE FROM logs_groups WHERE name = ?")
+        .bind(group(input)?)
+        .execute(&logs.store.db)
+        .await?;
+    if gone.rows_affected() == 0 {
+        Err(not_found("log group"))
+    } else {
+        Ok(json!({}))
+    }
 }
 
 async fn describe_groups(logs: &Logs, input: &Value) -> Result<Value, AwsError> {
@@ -109,25 +119,41 @@ async fn put_retention(logs: &Logs, input: &Value) -> Result<Value, AwsError> {
         .bind(group(input)?)
         .execute(&logs.store.db)
         .await?;
-    if changed.rows_affected() == 0 { Err(not_found("log group")) } else { Ok(json!({})) }
+    if changed.rows_affected() == 0 {
+        Err(not_found("log group"))
+    } else {
+        Ok(json!({}))
+    }
 }
 
 async fn create_stream(logs: &Logs, input: &Value) -> Result<Value, AwsError> {
     let group = known_group(logs, input).await?;
-    let made = sqlx::query("INSERT OR IGNORE INTO logs_streams (log_group, name, created_at_ms) VALUES (?, ?, ?)")
-        .bind(group)
-        .bind(text(input, "logStreamName")?)
-        .bind(now_ms())
-        .execute(&logs.store.db)
-        .await?;
-    if made.rows_affected() == 0 { Err(already_exists("log stream")) } else { Ok(json!({})) }
+    let made = sqlx::query(
+        "INSERT OR IGNORE INTO logs_streams (log_group, name, created_at_ms) VALUES (?, ?, ?)",
+    )
+    .bind(group)
+    .bind(text(input, "logStreamName")?)
+    .bind(now_ms())
+    .execute(&logs.store.db)
+    .await?;
+    if made.rows_affected() == 0 {
+        Err(already_exists("log stream"))
+    } else {
+        Ok(json!({}))
+    }
 }
 
 async fn describe_streams(logs: &Logs, input: &Value) -> Result<Value, AwsError> {
     let group = known_group(logs, input).await?;
     let limit = limit(input, 50);
-    let skip: i64 = input["nextToken"].as_str().and_then(|token| token.parse().ok()).unwrap_or(0);
-    let order = match (input["orderBy"].as_str(), input["descending"].as_bool().unwrap_or(false)) {
+    let skip: i64 = input["nextToken"]
+        .as_str()
+        .and_then(|token| token.parse().ok())
+        .unwrap_or(0);
+    let order = match (
+        input["orderBy"].as_str(),
+        input["descending"].as_bool().unwrap_or(false),
+    ) {
         (Some("LastEventTime"), false) => "last_event_ms, name",
         (Some("LastEventTime"), true) => "last_event_ms DESC, name DESC",
         (_, false) => "name",
@@ -174,7 +200,9 @@ async fn put_events(logs: &Logs, input: &Value) -> Result<Value, AwsError> {
     let group = known_group(logs, input).await?;
     let stream = text(input, "logStreamName")?;
     known_stream(logs, group, stream).await?;
-    let events = input["logEvents"].as_array().filter(|events| !events.is_empty() && events.len() <= 10_000);
+    let events = input["logEvents"]
+        .as_array()
+        .filter(|events| !events.is_empty() && events.len() <= 10_000);
     let events = events.ok_or_else(|| invalid("logEvents must hold between 1 and 10000 events"))?;
     let (group, stream): (std::sync::Arc<str>, std::sync::Arc<str>) = (group.into(), stream.into());
     let mut lines = Vec::with_capacity(events.len());
@@ -182,12 +210,19 @@ async fn put_events(logs: &Logs, input: &Value) -> Result<Value, AwsError> {
         lines.push(Line {
             group: group.clone(),
             stream: stream.clone(),
-            timestamp_ms: event["timestamp"].as_i64().ok_or_else(|| invalid("an event needs a timestamp"))?,
+            timestamp_ms: event["timestamp"]
+                .as_i64()
+                .ok_or_else(|| invalid("an event needs a timestamp"))?,
             message: text(event, "message")?.to_owned(),
         });
     }
-    if lines.windows(2).any(|pair| pair[0].timestamp_ms > pair[1].timestamp_ms) {
-        return Err(invalid("Log events in a single PutLogEvents request must be in chronological order."));
+    if lines
+        .windows(2)
+        .any(|pair| pair[0].timestamp_ms > pair[1].timestamp_ms)
+    {
+        return Err(invalid(
+            "Log events in a single PutLogEvents request must be in chronological order.",
+        ));
     }
     logs.append(lines).await?;
     Ok(json!({"nextSequenceToken": now_ms().to_string()}))
@@ -199,7 +234,10 @@ async fn get_events(logs: &Logs, input: &Value) -> Result<Value, AwsError> {
     let limit = limit(input, EVENTS_MAX);
     // A token is a place between two events: direction, time, id.
     let token = input["nextToken"].as_str().map(place).transpose()?;
-    let forward = token.map_or_else(|| input["startFromHead"].as_bool().unwrap_or(false), |(forward, ..)| forward);
+    let forward = token.map_or_else(
+        || input["startFromHead"].as_bool().unwrap_or(false),
+        |(forward, ..)| forward,
+    );
     let (at, id) = match token {
         Some((_, at, id)) => (at, id),
         None if forward => (i64::MIN, i64::MIN),
@@ -224,7 +262,11 @@ async fn get_events(logs: &Logs, input: &Value) -> Result<Value, AwsError> {
         rows.reverse();
     }
     let token_of = |direction: &str, row: Option<&SqliteRow>| match row {
-        Some(row) => format!("{direction}/{}/{}", row.get::<i64, _>("timestamp_ms"), row.get::<i64, _>("id")),
+        Some(row) => format!(
+            "{direction}/{}/{}",
+            row.get::<i64, _>("timestamp_ms"),
+            row.get::<i64, _>("id")
+        ),
         None => format!("{direction}/{at}/{id}"),
     };
     let events: Vec<Value> = rows
@@ -246,8 +288,11 @@ async fn get_events(logs: &Logs, input: &Value) -> Result<Value, AwsError> {
 
 async fn filter_events(logs: &Logs, input: &Value) -> Result<Value, AwsError> {
     let group = known_group(logs, input).await?;
-    let pattern = Pattern::parse(input["filterPattern"].as_str().unwrap_or("")).map_err(|why| invalid(&why))?;
-    let names = input["logStreamNames"].as_array().map(|_| input["logStreamNames"].to_string());
+    let pattern = Pattern::parse(input["filterPattern"].as_str().unwrap_or(""))
+        .map_err(|why| invalid(&why))?;
+    let names = input["logStreamNames"]
+        .as_array()
+        .map(|_| input["logStreamNames"].to_string());
     let limit = usize::try_from(limit(input, EVENTS_MAX)).unwrap_or(1);
     let (mut at, mut id) = match input["nextToken"].as_str() {
         Some(token) => place(token).map(|(_, at, id)| (at, id))?,
@@ -296,7 +341,10 @@ async fn filter_events(logs: &Logs, input: &Value) -> Result<Value, AwsError> {
             break;
         }
     }
-    Ok(page(json!({"events": events, "searchedLogStreams": []}), next))
+    Ok(page(
+        json!({"events": events, "searchedLogStreams": []}),
+        next,
+    ))
 }
 
 async fn put_subscription(logs: &Logs, input: &Value) -> Result<Value, AwsError> {
@@ -306,19 +354,26 @@ async fn put_subscription(logs: &Logs, input: &Value) -> Result<Value, AwsError>
     Pattern::parse(pattern).map_err(|why| invalid(&why))?;
     let destination = text(input, "destinationArn")?;
     if !destination.starts_with("arn:aws:kinesis:") {
-        return Err(invalid("local delivers to Kinesis streams: destinationArn must be a stream's ARN"));
+        return Err(invalid(
+            "local delivers to Kinesis streams: destinationArn must be a stream's ARN",
+        ));
     }
     delivery::check(&logs.kinesis, destination).await.map_err(|error| {
         invalid(&format!("Could not deliver test message to specified Kinesis stream. Check if the given Kinesis stream is in ACTIVE state. ({error})"))
     })?;
     let mut transaction = logs.store.begin().await?;
-    let others: i64 = sqlx::query_scalar("SELECT count(*) FROM logs_subscriptions WHERE log_group = ? AND name <> ?")
-        .bind(group)
-        .bind(name)
-        .fetch_one(&mut *transaction)
-        .await?;
+    let others: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM logs_subscriptions WHERE log_group = ? AND name <> ?",
+    )
+    .bind(group)
+    .bind(name)
+    .fetch_one(&mut *transaction)
+    .await?;
     if others >= SUBSCRIPTIONS_MAX {
-        return Err(AwsError::bad_request("LimitExceededException", "Resource limit exceeded."));
+        return Err(AwsError::bad_request(
+            "LimitExceededException",
+            "Resource limit exceeded.",
+        ));
     }
     // A new filter is owed what is written from now on; a changed one keeps its place.
     sqlx::query(
@@ -373,12 +428,18 @@ async fn delete_subscription(logs: &Logs, input: &Value) -> Result<Value, AwsErr
         .bind(text(input, "filterName")?)
         .execute(&logs.store.db)
         .await?;
-    if gone.rows_affected() == 0 { Err(not_found("subscription filter")) } else { Ok(json!({})) }
+    if gone.rows_affected() == 0 {
+        Err(not_found("subscription filter"))
+    } else {
+        Ok(json!({}))
+    }
 }
 
 /// The log group's name, also when it is given by ARN.
 fn group(input: &Value) -> Result<&str, AwsError> {
-    let given = input["logGroupName"].as_str().or_else(|| input["logGroupIdentifier"].as_str());
+    let given = input["logGroupName"]
+        .as_str()
+        .or_else(|| input["logGroupIdentifier"].as_str());
     let given = given.ok_or_else(|| invalid("logGroupName must be given"))?;
     let name = match given.split_once(":log-group:") {
         Some((_, name)) => name.strip_suffix(":*").unwrap_or(name),
@@ -401,11 +462,12 @@ async fn known_group<'a>(logs: &Logs, input: &'a Value) -> Result<&'a str, AwsEr
 }
 
 async fn known_stream(logs: &Logs, group: &str, stream: &str) -> Result<i64, AwsError> {
-    let found: Option<i64> = sqlx::query_scalar("SELECT id FROM logs_streams WHERE log_group = ? AND name = ?")
-        .bind(group)
-        .bind(stream)
-        .fetch_optional(&logs.store.db)
-        .await?;
+    let found: Option<i64> =
+        sqlx::query_scalar("SELECT id FROM logs_streams WHERE log_group = ? AND name = ?")
+            .bind(group)
+            .bind(stream)
+            .fetch_optional(&logs.store.db)
+            .await?;
     found.ok_or_else(|| not_found("log stream"))
 }
 
@@ -414,13 +476,19 @@ fn group_arn(name: &str) -> String {
 }
 
 fn text<'a>(input: &'a Value, member: &str) -> Result<&'a str, AwsError> {
-    input[member].as_str().ok_or_else(|| invalid(&format!("{member} must be given")))
+    input[member]
+        .as_str()
+        .ok_or_else(|| invalid(&format!("{member} must be given")))
 }
 
 /// Reads a paging token: direction, time, id.
 fn place(token: &str) -> Result<(bool, i64, i64), AwsError> {
     let mut parts = token.split('/');
-    match (parts.next(), parts.next().and_then(|at| at.parse().ok()), parts.next().and_then(|id| id.parse().ok())) {
+    match (
+        parts.next(),
+        parts.next().and_then(|at| at.parse().ok()),
+        parts.next().and_then(|id| id.parse().ok()),
+    ) {
         (Some(direction @ ("f" | "b")), Some(at), Some(id)) => Ok((direction == "f", at, id)),
         _ => Err(invalid("The specified nextToken is invalid.")),
     }
@@ -431,7 +499,8 @@ fn limit(input: &Value, most: i64) -> i64 {
 }
 
 fn full(rows: &[SqliteRow], limit: i64) -> Option<&SqliteRow> {
-    rows.last().filter(|_| i64::try_from(rows.len()).is_ok_and(|count| count >= limit))
+    rows.last()
+        .filter(|_| i64::try_from(rows.len()).is_ok_and(|count| count >= limit))
 }
 
 fn page(mut answer: Value, next: Option<String>) -> Value {
@@ -446,9 +515,15 @@ fn invalid(message: &str) -> AwsError {
 }
 
 fn not_found(what: &str) -> AwsError {
-    AwsError::bad_request("ResourceNotFoundException", format!("The specified {what} does not exist."))
+    AwsError::bad_request(
+        "ResourceNotFoundException",
+        format!("The specified {what} does not exist."),
+    )
 }
 
 fn already_exists(what: &str) -> AwsError {
-    AwsError::bad_request("ResourceAlreadyExistsException", format!("The specified {what} already exists"))
+    AwsError::bad_request(
+        "ResourceAlreadyExistsException",
+        format!("The specified {what} already exists"),
+    )
 }

@@ -66,7 +66,11 @@ pub(super) async fn run(store: Store, kinesis: Arc<Kinesis>, written: Arc<Notify
 /// One pass over what is new; `true` when there may be more.
 async fn pass(store: &Store, kinesis: &Kinesis) -> Result<bool, AwsError> {
     let subscriptions = subscriptions(store).await?;
-    let Some(from) = subscriptions.iter().map(|subscription| subscription.delivered).min() else {
+    let Some(from) = subscriptions
+        .iter()
+        .map(|subscription| subscription.delivered)
+        .min()
+    else {
         return Ok(false);
     };
     let rows = sqlx::query(
@@ -83,8 +87,15 @@ async fn pass(store: &Store, kinesis: &Kinesis) -> Result<bool, AwsError> {
     let more = i64::try_from(rows.len()).is_ok_and(|count| count == EVENTS_MAX);
     let mut streams: BTreeMap<(String, String), Vec<Event>> = BTreeMap::new();
     for row in rows {
-        let event = Event { id: row.get("id"), timestamp_ms: row.get("timestamp_ms"), message: row.get("message") };
-        streams.entry((row.get("log_group"), row.get("name"))).or_default().push(event);
+        let event = Event {
+            id: row.get("id"),
+            timestamp_ms: row.get("timestamp_ms"),
+            message: row.get("message"),
+        };
+        streams
+            .entry((row.get("log_group"), row.get("name")))
+            .or_default()
+            .push(event);
     }
     for subscription in &subscriptions {
         for ((group, stream), events) in &streams {
@@ -101,7 +112,9 @@ async fn pass(store: &Store, kinesis: &Kinesis) -> Result<bool, AwsError> {
 }
 
 async fn subscriptions(store: &Store) -> Result<Vec<Subscription>, AwsError> {
-    let rows = sqlx::query("SELECT * FROM logs_subscriptions").fetch_all(&store.db).await?;
+    let rows = sqlx::query("SELECT * FROM logs_subscriptions")
+        .fetch_all(&store.db)
+        .await?;
     Ok(rows
         .into_iter()
         .filter_map(|row| {
@@ -125,7 +138,10 @@ async fn deliver(
 ) -> Result<(), AwsError> {
     let mut chosen: Vec<Value> = Vec::new();
     let mut size = 0;
-    for event in events.iter().filter(|event| event.id > subscription.delivered) {
+    for event in events
+        .iter()
+        .filter(|event| event.id > subscription.delivered)
+    {
         if !subscription.pattern.matches(&event.message) {
             continue;
         }
@@ -138,7 +154,11 @@ async fn deliver(
             "id": format!("{:056}", event.id), "timestamp": event.timestamp_ms, "message": event.message,
         }));
     }
-    if chosen.is_empty() { Ok(()) } else { send(kinesis, subscription, stream, chosen).await }
+    if chosen.is_empty() {
+        Ok(())
+    } else {
+        send(kinesis, subscription, stream, chosen).await
+    }
 }
 
 async fn send(
@@ -155,7 +175,10 @@ async fn send(
         "subscriptionFilters": [subscription.name],
         "logEvents": events,
     });
-    match kinesis.put(&subscription.destination, stream, gzip(&payload)?).await {
+    match kinesis
+        .put(&subscription.destination, stream, gzip(&payload)?)
+        .await
+    {
         Err(error) if error.status < 500 => {
             tracing::warn!(%error, destination = subscription.destination, "the subscription's destination refused events");
             Ok(())
@@ -178,7 +201,10 @@ pub(super) async fn check(kinesis: &Kinesis, destination: &str) -> Result<(), Aw
             "message": "CWL CONTROL MESSAGE: Checking health of destination Kinesis stream.",
         }],
     });
-    kinesis.put(destination, "CloudwatchLogs", gzip(&payload)?).await.map(|_| ())
+    kinesis
+        .put(destination, "CloudwatchLogs", gzip(&payload)?)
+        .await
+        .map(|_| ())
 }
 
 fn gzip(payload: &Value) -> Result<Bytes, AwsError> {

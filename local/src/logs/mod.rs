@@ -75,10 +75,19 @@ impl Logs {
         let (queue, waiting) = mpsc::channel(QUEUE);
         let written = Arc::new(Notify::new());
         tokio::spawn(write(store.clone(), waiting, written.clone()));
-        tokio::spawn(delivery::run(store.clone(), kinesis.clone(), written.clone()));
+        tokio::spawn(delivery::run(
+            store.clone(),
+            kinesis.clone(),
+            written.clone(),
+        ));
         // What a killed predecessor had committed and not delivered goes out now.
         written.notify_one();
-        Ok(Arc::new(Logs { store, kinesis, queue, written }))
+        Ok(Arc::new(Logs {
+            store,
+            kinesis,
+            queue,
+            written,
+        }))
     }
 
     /// Answers one operation of the API.
@@ -90,7 +99,13 @@ impl Logs {
     pub async fn append(&self, lines: Vec<Line>) -> Result<(), AwsError> {
         let (done, durable) = oneshot::channel();
         let stopped = || AwsError::new(503, "ServiceUnavailableException", "local is stopping");
-        self.queue.send(Batch { lines, done: Some(done) }).await.map_err(|_| stopped())?;
+        self.queue
+            .send(Batch {
+                lines,
+                done: Some(done),
+            })
+            .await
+            .map_err(|_| stopped())?;
         durable.await.map_err(|_| stopped())?
     }
 
@@ -127,7 +142,11 @@ async fn write(store: Store, mut waiting: mpsc::Receiver<Batch>, written: Arc<No
         }
         for done in batches.drain(..).filter_map(|batch| batch.done) {
             let _ = done.send(result.as_ref().map(|_| ()).map_err(|_| {
-                AwsError::new(503, "ServiceUnavailableException", "The events could not be stored; see the log of local.")
+                AwsError::new(
+                    503,
+                    "ServiceUnavailableException",
+                    "The events could not be stored; see the log of local.",
+                )
             }));
         }
         written.notify_one();
@@ -148,22 +167,26 @@ async fn commit(
         let stream = match streams.get(&key).or_else(|| found.get(&key)) {
             Some(stream) => *stream,
             None => {
-                sqlx::query("INSERT OR IGNORE INTO logs_groups (name, created_at_ms) VALUES (?, ?)")
-                    .bind(&*line.group)
-                    .bind(now)
-                    .execute(&mut *transaction)
-                    .await?;
+                sqlx::query(
+                    "INSERT OR IGNORE INTO logs_groups (name, created_at_ms) VALUES (?, ?)",
+                )
+                .bind(&*line.group)
+                .bind(now)
+                .execute(&mut *transaction)
+                .await?;
                 sqlx::query("INSERT OR IGNORE INTO logs_streams (log_group, name, created_at_ms) VALUES (?, ?, ?)")
                     .bind(&*line.group)
                     .bind(&*line.stream)
                     .bind(now)
                     .execute(&mut *transaction)
                     .await?;
-                let id: i64 = sqlx::query_scalar("SELECT id FROM logs_streams WHERE log_group = ? AND name = ?")
-                    .bind(&*line.group)
-                    .bind(&*line.stream)
-                    .fetch_one(&mut *transaction)
-                    .await?;
+                let id: i64 = sqlx::query_scalar(
+                    "SELECT id FROM logs_streams WHERE log_group = ? AND name = ?",
+                )
+                .bind(&*line.group)
+                .bind(&*line.stream)
+                .fetch_one(&mut *transaction)
+                .await?;
                 found.insert(key, id);
                 id
             }
@@ -175,8 +198,13 @@ async fn commit(
             .bind(&line.message)
             .execute(&mut *transaction)
             .await?;
-        let (first, last) = touched.entry(stream).or_insert((line.timestamp_ms, line.timestamp_ms));
-        (*first, *last) = ((*first).min(line.timestamp_ms), (*last).max(line.timestamp_ms));
+        let (first, last) = touched
+            .entry(stream)
+            .or_insert((line.timestamp_ms, line.timestamp_ms));
+        (*first, *last) = (
+            (*first).min(line.timestamp_ms),
+            (*last).max(line.timestamp_ms),
+        );
     }
     for (stream, (first, last)) in touched {
         sqlx::query(

@@ -74,8 +74,13 @@ impl Pattern {
         let Some(inner) = text.strip_prefix('{') else {
             return terms(text);
         };
-        let inner = inner.strip_suffix('}').ok_or("a JSON pattern must end with }")?;
-        let mut parser = Parser { tokens: tokens(inner)?, at: 0 };
+        let inner = inner
+            .strip_suffix('}')
+            .ok_or("a JSON pattern must end with }")?;
+        let mut parser = Parser {
+            tokens: tokens(inner)?,
+            at: 0,
+        };
         let condition = parser.any()?;
         match parser.peek() {
             None => Ok(Pattern::Json(condition)),
@@ -92,9 +97,8 @@ impl Pattern {
                     && (any.is_empty() || any.iter().any(|term| message.contains(term)))
                     && !none.iter().any(|term| message.contains(term))
             }
-            Pattern::Json(condition) => {
-                serde_json::from_str::<Value>(message).is_ok_and(|value| value.is_object() && condition.holds(&value))
-            }
+            Pattern::Json(condition) => serde_json::from_str::<Value>(message)
+                .is_ok_and(|value| value.is_object() && condition.holds(&value)),
         }
     }
 }
@@ -106,7 +110,9 @@ impl Condition {
             Condition::Or(parts) => parts.iter().any(|part| part.holds(value)),
             Condition::IsNull(path) => find(value, path).is_some_and(Value::is_null),
             Condition::NotExists(path) => find(value, path).is_none(),
-            Condition::Is(path, truth) => find(value, path).and_then(Value::as_bool) == Some(*truth),
+            Condition::Is(path, truth) => {
+                find(value, path).and_then(Value::as_bool) == Some(*truth)
+            }
             Condition::Compare(path, operator, operand) => {
                 find(value, path).is_some_and(|found| compare(found, *operator, operand))
             }
@@ -124,7 +130,9 @@ fn find<'a>(value: &'a Value, path: &[String]) -> Option<&'a Value> {
 fn compare(found: &Value, operator: Operator, operand: &Operand) -> bool {
     match operand {
         Operand::Number(wanted) => {
-            let Some(found) = found.as_f64() else { return false };
+            let Some(found) = found.as_f64() else {
+                return false;
+            };
             match operator {
                 Operator::Equal => found == *wanted,
                 Operator::NotEqual => found != *wanted,
@@ -153,9 +161,13 @@ fn compare(found: &Value, operator: Operator, operand: &Operand) -> bool {
 fn glob(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let first = parts.next().unwrap_or_default();
-    let Some(mut rest) = text.strip_prefix(first) else { return false };
+    let Some(mut rest) = text.strip_prefix(first) else {
+        return false;
+    };
     let parts: Vec<&str> = parts.collect();
-    let Some((last, middle)) = parts.split_last() else { return rest.is_empty() };
+    let Some((last, middle)) = parts.split_last() else {
+        return rest.is_empty();
+    };
     for part in middle {
         match rest.find(part) {
             Some(at) => rest = &rest[at + part.len()..],
@@ -175,7 +187,9 @@ fn terms(text: &str) -> Result<Pattern, String> {
             _ => (&mut all, rest),
         };
         let (term, after) = match after.strip_prefix('"') {
-            Some(quoted) => quoted.split_once('"').ok_or("a quotation mark is not closed")?,
+            Some(quoted) => quoted
+                .split_once('"')
+                .ok_or("a quotation mark is not closed")?,
             None => after.split_once(char::is_whitespace).unwrap_or((after, "")),
         };
         list.push(term.to_owned());
@@ -220,20 +234,26 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
             }
         }
         if let Some(after) = rest.strip_prefix('"') {
-            let (quoted, after) = after.split_once('"').ok_or("a quotation mark is not closed")?;
+            let (quoted, after) = after
+                .split_once('"')
+                .ok_or("a quotation mark is not closed")?;
             tokens.push(Token::Quoted(quoted.to_owned()));
             rest = after.trim_start();
             continue;
         }
-        let end = rest.find(|c: char| c.is_whitespace() || "()=!<>&|".contains(c)).unwrap_or(rest.len());
+        let end = rest
+            .find(|c: char| c.is_whitespace() || "()=!<>&|".contains(c))
+            .unwrap_or(rest.len());
         let (word, after) = rest.split_at(end);
         if word.is_empty() {
             return Err(format!("cannot read {rest:?}"));
         }
         tokens.push(match word.strip_prefix("$.") {
-            Some(path) => {
-                Token::Path(path.split(['.', '[']).map(|part| part.trim_end_matches(']').to_owned()).collect())
-            }
+            Some(path) => Token::Path(
+                path.split(['.', '['])
+                    .map(|part| part.trim_end_matches(']').to_owned())
+                    .collect(),
+            ),
             None => Token::Word(word.to_owned()),
         });
         rest = after.trim_start();
@@ -262,7 +282,11 @@ impl Parser {
             self.next();
             parts.push(self.all()?);
         }
-        Ok(if parts.len() == 1 { parts.remove(0) } else { Condition::Or(parts) })
+        Ok(if parts.len() == 1 {
+            parts.remove(0)
+        } else {
+            Condition::Or(parts)
+        })
     }
 
     fn all(&mut self) -> Result<Condition, String> {
@@ -271,7 +295,11 @@ impl Parser {
             self.next();
             parts.push(self.one()?);
         }
-        Ok(if parts.len() == 1 { parts.remove(0) } else { Condition::And(parts) })
+        Ok(if parts.len() == 1 {
+            parts.remove(0)
+        } else {
+            Condition::And(parts)
+        })
     }
 
     fn one(&mut self) -> Result<Condition, String> {
@@ -294,11 +322,16 @@ impl Parser {
                 Ok(Condition::Compare(path, operator, Operand::Text(text)))
             }
             (Some(Token::Operator(operator)), Some(Token::Word(word))) => {
-                let operand = word.parse().map_or_else(|_| Operand::Text(word.clone()), Operand::Number);
+                let operand = word
+                    .parse()
+                    .map_or_else(|_| Operand::Text(word.clone()), Operand::Number);
                 Ok(Condition::Compare(path, operator, operand))
             }
             (Some(Token::Word(is)), Some(Token::Word(what))) => {
-                match (is.to_ascii_uppercase().as_str(), what.to_ascii_uppercase().as_str()) {
+                match (
+                    is.to_ascii_uppercase().as_str(),
+                    what.to_ascii_uppercase().as_str(),
+                ) {
                     ("IS", "NULL") => Ok(Condition::IsNull(path)),
                     ("IS", "TRUE") => Ok(Condition::Is(path, true)),
                     ("IS", "FALSE") => Ok(Condition::Is(path, false)),
@@ -306,7 +339,9 @@ impl Parser {
                     _ => Err(format!("cannot read {is} {what}")),
                 }
             }
-            (operator, operand) => Err(format!("expected a comparison, found {operator:?} {operand:?}")),
+            (operator, operand) => Err(format!(
+                "expected a comparison, found {operator:?} {operand:?}"
+            )),
         }
     }
 }
@@ -326,9 +361,15 @@ mod tests {
         assert!(check(pattern, r#"{"type":"platform.report","record":{}}"#));
         assert!(!check(pattern, r#"{"type":"log"}"#));
         assert!(!check(pattern, "platform.report"));
-        assert!(check("{ $.a.b[1] >= 3 && $.c NOT EXISTS }", r#"{"a":{"b":[1,3]}}"#));
+        assert!(check(
+            "{ $.a.b[1] >= 3 && $.c NOT EXISTS }",
+            r#"{"a":{"b":[1,3]}}"#
+        ));
         assert!(!check("{ $.a IS NULL }", r#"{"b":1}"#));
-        assert!(check("{ ($.a = 1 || $.a = 2) && $.ok IS TRUE }", r#"{"a":2,"ok":true}"#));
+        assert!(check(
+            "{ ($.a = 1 || $.a = 2) && $.ok IS TRUE }",
+            r#"{"a":2,"ok":true}"#
+        ));
     }
 
     #[test]
@@ -341,7 +382,13 @@ mod tests {
 
     #[test]
     fn globs_match_whole_texts() {
-        assert!(glob("a*c", "abbc") && glob("*", "") && glob("*b*", "abc") && !glob("a*c", "abcd") && !glob("a", "ab"));
+        assert!(
+            glob("a*c", "abbc")
+                && glob("*", "")
+                && glob("*b*", "abc")
+                && !glob("a*c", "abcd")
+                && !glob("a", "ab")
+        );
     }
 
     #[test]

@@ -31,7 +31,11 @@ impl Blobs {
     /// Where the blob of a digest is, if its file is there.
     pub fn path(&self, digest: &str) -> Result<PathBuf, RegistryError> {
         let path = self.place(digest)?;
-        if path.is_file() { Ok(path) } else { Err(RegistryError::BlobUnknown(digest.to_owned())) }
+        if path.is_file() {
+            Ok(path)
+        } else {
+            Err(RegistryError::BlobUnknown(digest.to_owned()))
+        }
     }
 
     /// Begins an upload and gives its id.
@@ -50,12 +54,20 @@ impl Blobs {
     }
 
     /// Appends a body to an upload, which must stand at `start` if one is given; gives the new offset.
-    pub async fn append(&self, id: &str, start: Option<u64>, body: Body) -> Result<u64, RegistryError> {
+    pub async fn append(
+        &self,
+        id: &str,
+        start: Option<u64>,
+        body: Body,
+    ) -> Result<u64, RegistryError> {
         let at = self.offset(id)?;
         if let Some(start) = start.filter(|start| *start != at) {
             return Err(RegistryError::UploadInvalid { start, at });
         }
-        let file = tokio::fs::OpenOptions::new().append(true).open(self.upload(id)?).await?;
+        let file = tokio::fs::OpenOptions::new()
+            .append(true)
+            .open(self.upload(id)?)
+            .await?;
         let mut file = tokio::io::BufWriter::with_capacity(1 << 20, file);
         let mut body = body.into_data_stream();
         let mut size = at;
@@ -73,26 +85,38 @@ impl Blobs {
         let (from, to) = (self.upload(id)?, self.place(digest)?);
         let size = self.offset(id)?;
         let expected = digest.to_owned();
-        tokio::task::spawn_blocking(move || settle(&from, &to, &expected)).await.map_err(std::io::Error::other)??;
+        tokio::task::spawn_blocking(move || settle(&from, &to, &expected))
+            .await
+            .map_err(std::io::Error::other)??;
         Ok(size)
     }
 
     /// Gives an upload up.
     pub fn cancel(&self, id: &str) -> Result<(), RegistryError> {
-        std::fs::remove_file(self.upload(id)?).map_err(|_| RegistryError::UploadUnknown(id.to_owned()))
+        std::fs::remove_file(self.upload(id)?)
+            .map_err(|_| RegistryError::UploadUnknown(id.to_owned()))
     }
 
     fn upload(&self, id: &str) -> Result<PathBuf, RegistryError> {
-        let id: uuid::Uuid = id.parse().map_err(|_| RegistryError::UploadUnknown(id.to_owned()))?;
+        let id: uuid::Uuid = id
+            .parse()
+            .map_err(|_| RegistryError::UploadUnknown(id.to_owned()))?;
         Ok(self.root.join("uploads").join(id.to_string()))
     }
 
     fn place(&self, digest: &str) -> Result<PathBuf, RegistryError> {
         match digest.strip_prefix("sha256:") {
-            Some(hex) if hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)) => {
+            Some(hex)
+                if hex.len() == 64
+                    && hex
+                        .bytes()
+                        .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)) =>
+            {
                 Ok(self.root.join("blobs/sha256").join(hex))
             }
-            _ => Err(RegistryError::DigestInvalid(format!("{digest:?} is not a sha256 digest"))),
+            _ => Err(RegistryError::DigestInvalid(format!(
+                "{digest:?} is not a sha256 digest"
+            ))),
         }
     }
 }
@@ -112,7 +136,9 @@ fn settle(from: &Path, to: &Path, digest: &str) -> Result<(), RegistryError> {
     let found = format!("sha256:{:x}", hash.finalize());
     if found != digest {
         std::fs::remove_file(from)?;
-        return Err(RegistryError::DigestInvalid(format!("the content's digest is {found}, not {digest}")));
+        return Err(RegistryError::DigestInvalid(format!(
+            "the content's digest is {found}, not {digest}"
+        )));
     }
     file.sync_all()?;
     std::fs::rename(from, to)?;

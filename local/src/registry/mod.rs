@@ -56,7 +56,9 @@ pub enum RegistryError {
     #[error("the manifest names {0}, which was not pushed")]
     ManifestBlobUnknown(String),
     /// The repository does not let tags move.
-    #[error("The image tag '{0}' already exists in the repository and cannot be overwritten because the repository is immutable.")]
+    #[error(
+        "The image tag '{0}' already exists in the repository and cannot be overwritten because the repository is immutable."
+    )]
     TagImmutable(String),
     /// The database failed.
     #[error("the store failed")]
@@ -135,7 +137,10 @@ impl Registry {
 
     /// `host:port` of this registry, which image URIs begin with.
     pub fn host(&self) -> &str {
-        self.store.endpoint.strip_prefix("http://").unwrap_or(&self.store.endpoint)
+        self.store
+            .endpoint
+            .strip_prefix("http://")
+            .unwrap_or(&self.store.endpoint)
     }
 
     /// Makes a repository; `false` when there was one of that name.
@@ -156,9 +161,15 @@ impl Registry {
     /// Removes a repository and what it holds. Blobs that no other repository holds stay on disk until
     /// another push reuses them: a laptop's registry is deleted with its directory.
     pub async fn delete(&self, name: &str) -> Result<(), RegistryError> {
-        let gone =
-            sqlx::query("DELETE FROM ecr_repositories WHERE name = ?").bind(name).execute(&self.store.db).await?;
-        if gone.rows_affected() == 0 { Err(RegistryError::NameUnknown(name.to_owned())) } else { Ok(()) }
+        let gone = sqlx::query("DELETE FROM ecr_repositories WHERE name = ?")
+            .bind(name)
+            .execute(&self.store.db)
+            .await?;
+        if gone.rows_affected() == 0 {
+            Err(RegistryError::NameUnknown(name.to_owned()))
+        } else {
+            Ok(())
+        }
     }
 
     /// The repository of that name.
@@ -167,32 +178,45 @@ impl Registry {
             .bind(name)
             .fetch_optional(&self.store.db)
             .await?;
-        row.map(repository_of).ok_or_else(|| RegistryError::NameUnknown(name.to_owned()))
+        row.map(repository_of)
+            .ok_or_else(|| RegistryError::NameUnknown(name.to_owned()))
     }
 
     /// Repositories after `after` by name, at most `limit`.
-    pub async fn repositories(&self, after: &str, limit: i64) -> Result<Vec<Repository>, RegistryError> {
-        let rows = sqlx::query("SELECT * FROM ecr_repositories WHERE name > ? ORDER BY name LIMIT ?")
-            .bind(after)
-            .bind(limit)
-            .fetch_all(&self.store.db)
-            .await?;
+    pub async fn repositories(
+        &self,
+        after: &str,
+        limit: i64,
+    ) -> Result<Vec<Repository>, RegistryError> {
+        let rows =
+            sqlx::query("SELECT * FROM ecr_repositories WHERE name > ? ORDER BY name LIMIT ?")
+                .bind(after)
+                .bind(limit)
+                .fetch_all(&self.store.db)
+                .await?;
         Ok(rows.into_iter().map(repository_of).collect())
     }
 
     /// Size of a blob that the repository holds.
     pub async fn blob_size(&self, repository: &str, digest: &str) -> Result<u64, RegistryError> {
-        let size: Option<i64> =
-            sqlx::query_scalar("SELECT size_bytes FROM ecr_blobs WHERE repository = ? AND digest = ?")
-                .bind(repository)
-                .bind(digest)
-                .fetch_optional(&self.store.db)
-                .await?;
-        size.map(|size| size.unsigned_abs()).ok_or_else(|| RegistryError::BlobUnknown(digest.to_owned()))
+        let size: Option<i64> = sqlx::query_scalar(
+            "SELECT size_bytes FROM ecr_blobs WHERE repository = ? AND digest = ?",
+        )
+        .bind(repository)
+        .bind(digest)
+        .fetch_optional(&self.store.db)
+        .await?;
+        size.map(|size| size.unsigned_abs())
+            .ok_or_else(|| RegistryError::BlobUnknown(digest.to_owned()))
     }
 
     /// Notes that the repository holds a blob whose file is already there.
-    pub async fn hold_blob(&self, repository: &str, digest: &str, size: u64) -> Result<(), RegistryError> {
+    pub async fn hold_blob(
+        &self,
+        repository: &str,
+        digest: &str,
+        size: u64,
+    ) -> Result<(), RegistryError> {
         sqlx::query("INSERT OR IGNORE INTO ecr_blobs VALUES (?, ?, ?)")
             .bind(repository)
             .bind(digest)
@@ -225,18 +249,27 @@ impl Registry {
         let digest = digest_of(body);
         let is_digest = reference.contains(':');
         if is_digest && reference != digest {
-            return Err(RegistryError::DigestInvalid(format!("the manifest's digest is {digest}, not {reference}")));
+            return Err(RegistryError::DigestInvalid(format!(
+                "the manifest's digest is {digest}, not {reference}"
+            )));
         }
         if !is_digest && !valid_tag(reference) {
-            return Err(RegistryError::ManifestInvalid(format!("invalid tag {reference:?}")));
+            return Err(RegistryError::ManifestInvalid(format!(
+                "invalid tag {reference:?}"
+            )));
         }
-        let parsed: Value = serde_json::from_slice(body)
-            .map_err(|error| RegistryError::ManifestInvalid(format!("the manifest is not JSON: {error}")))?;
+        let parsed: Value = serde_json::from_slice(body).map_err(|error| {
+            RegistryError::ManifestInvalid(format!("the manifest is not JSON: {error}"))
+        })?;
         let media_type = media_type
             .or_else(|| parsed["mediaType"].as_str())
             .unwrap_or(if parsed["manifests"].is_array() {
                 "application/vnd.oci.image.index.v1+json"
-            } else if parsed["schemaVersion"] == 2 && parsed["config"]["mediaType"].as_str().is_some_and(|t| t.contains("docker")) {
+            } else if parsed["schemaVersion"] == 2
+                && parsed["config"]["mediaType"]
+                    .as_str()
+                    .is_some_and(|t| t.contains("docker"))
+            {
                 DOCKER_MANIFEST
             } else {
                 "application/vnd.oci.image.manifest.v1+json"
@@ -281,7 +314,11 @@ impl Registry {
     }
 
     /// Everything a manifest names must be there; gives the sum of the sizes, bytes.
-    async fn check_references(&self, repository: &str, manifest: &Value) -> Result<i64, RegistryError> {
+    async fn check_references(
+        &self,
+        repository: &str,
+        manifest: &Value,
+    ) -> Result<i64, RegistryError> {
         let mut size = 0;
         if let Some(children) = manifest["manifests"].as_array() {
             for child in children {
@@ -306,7 +343,9 @@ impl Registry {
             let digest = descriptor["digest"].as_str().unwrap_or_default();
             match self.blob_size(repository, digest).await {
                 Ok(bytes) => size += i64::try_from(bytes).unwrap_or(0),
-                Err(RegistryError::BlobUnknown(digest)) => return Err(RegistryError::ManifestBlobUnknown(digest)),
+                Err(RegistryError::BlobUnknown(digest)) => {
+                    return Err(RegistryError::ManifestBlobUnknown(digest));
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -314,7 +353,11 @@ impl Registry {
     }
 
     /// The manifest that a tag or digest names.
-    pub async fn manifest(&self, repository: &str, reference: &str) -> Result<Manifest, RegistryError> {
+    pub async fn manifest(
+        &self,
+        repository: &str,
+        reference: &str,
+    ) -> Result<Manifest, RegistryError> {
         self.repository(repository).await?;
         let row = sqlx::query(
             "SELECT m.*, (SELECT group_concat(tag, ' ') FROM (SELECT tag FROM ecr_tags t
@@ -327,11 +370,17 @@ impl Registry {
         .bind(reference)
         .fetch_optional(&self.store.db)
         .await?;
-        row.map(manifest_of).ok_or_else(|| RegistryError::ManifestUnknown(reference.to_owned()))
+        row.map(manifest_of)
+            .ok_or_else(|| RegistryError::ManifestUnknown(reference.to_owned()))
     }
 
     /// Manifests with a digest after `after`, at most `limit`, by digest.
-    pub async fn manifests(&self, repository: &str, after: &str, limit: i64) -> Result<Vec<Manifest>, RegistryError> {
+    pub async fn manifests(
+        &self,
+        repository: &str,
+        after: &str,
+        limit: i64,
+    ) -> Result<Vec<Manifest>, RegistryError> {
         self.repository(repository).await?;
         let rows = sqlx::query(
             "SELECT m.*, (SELECT group_concat(tag, ' ') FROM (SELECT tag FROM ecr_tags t
@@ -347,7 +396,11 @@ impl Registry {
     }
 
     /// Manifests whose `subject` is the given digest.
-    pub async fn referrers(&self, repository: &str, digest: &str) -> Result<Vec<Manifest>, RegistryError> {
+    pub async fn referrers(
+        &self,
+        repository: &str,
+        digest: &str,
+    ) -> Result<Vec<Manifest>, RegistryError> {
         self.repository(repository).await?;
         let rows = sqlx::query(
             "SELECT *, NULL AS tags FROM ecr_manifests WHERE repository = ? AND subject = ? ORDER BY digest",
@@ -361,24 +414,33 @@ impl Registry {
 
     /// Notes that somebody pulled a manifest.
     pub async fn pulled(&self, repository: &str, digest: &str) -> Result<(), RegistryError> {
-        sqlx::query("UPDATE ecr_manifests SET pulled_at_ms = ? WHERE repository = ? AND digest = ?")
-            .bind(now_ms())
-            .bind(repository)
-            .bind(digest)
-            .execute(&self.store.db)
-            .await?;
+        sqlx::query(
+            "UPDATE ecr_manifests SET pulled_at_ms = ? WHERE repository = ? AND digest = ?",
+        )
+        .bind(now_ms())
+        .bind(repository)
+        .bind(digest)
+        .execute(&self.store.db)
+        .await?;
         Ok(())
     }
 
     /// Tags after `after`, at most `limit`, sorted.
-    pub async fn tags(&self, repository: &str, after: &str, limit: i64) -> Result<Vec<String>, RegistryError> {
+    pub async fn tags(
+        &self,
+        repository: &str,
+        after: &str,
+        limit: i64,
+    ) -> Result<Vec<String>, RegistryError> {
         self.repository(repository).await?;
-        Ok(sqlx::query_scalar("SELECT tag FROM ecr_tags WHERE repository = ? AND tag > ? ORDER BY tag LIMIT ?")
-            .bind(repository)
-            .bind(after)
-            .bind(limit)
-            .fetch_all(&self.store.db)
-            .await?)
+        Ok(sqlx::query_scalar(
+            "SELECT tag FROM ecr_tags WHERE repository = ? AND tag > ? ORDER BY tag LIMIT ?",
+        )
+        .bind(repository)
+        .bind(after)
+        .bind(limit)
+        .fetch_all(&self.store.db)
+        .await?)
     }
 
     /// Removes a tag (a tag as reference) or a manifest with all its tags (a digest).
@@ -389,7 +451,11 @@ impl Registry {
         } else {
             "DELETE FROM ecr_tags WHERE repository = ? AND tag = ?"
         };
-        let gone = sqlx::query(sql).bind(repository).bind(reference).execute(&self.store.db).await?;
+        let gone = sqlx::query(sql)
+            .bind(repository)
+            .bind(reference)
+            .execute(&self.store.db)
+            .await?;
         if gone.rows_affected() == 0 {
             return Err(RegistryError::ManifestUnknown(reference.to_owned()));
         }
@@ -415,7 +481,9 @@ fn manifest_of(row: sqlx::sqlite::SqliteRow) -> Manifest {
         pushed_at_ms: row.get("pushed_at_ms"),
         pulled_at_ms: row.get("pulled_at_ms"),
         size_bytes: row.get("size_bytes"),
-        tags: tags.map(|tags| tags.split(' ').map(str::to_owned).collect()).unwrap_or_default(),
+        tags: tags
+            .map(|tags| tags.split(' ').map(str::to_owned).collect())
+            .unwrap_or_default(),
     }
 }
 
@@ -430,14 +498,18 @@ fn valid_name(name: &str) -> bool {
         && name.split('/').all(|part| {
             part.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
                 && part.ends_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
-                && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c))
+                && part
+                    .chars()
+                    .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c))
         })
 }
 
 fn valid_tag(tag: &str) -> bool {
     (1..=128).contains(&tag.len())
         && !tag.starts_with(['.', '-'])
-        && tag.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
+        && tag
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
 }
 
 #[cfg(test)]
@@ -447,7 +519,12 @@ mod tests {
     #[test]
     fn names_and_tags_follow_the_specification() {
         assert!(valid_name("gantry") && valid_name("team/gantry-2.0"));
-        assert!(!valid_name("Gantry") && !valid_name("a//b") && !valid_name("../x") && !valid_name("-x"));
+        assert!(
+            !valid_name("Gantry")
+                && !valid_name("a//b")
+                && !valid_name("../x")
+                && !valid_name("-x")
+        );
         assert!(valid_tag("1.0_a-B") && !valid_tag(".x") && !valid_tag("a/b"));
     }
 }
