@@ -54,6 +54,6 @@ pub fn portrait() -> Vec<u8> {
     std::fs::write(&upright, with_sound("640x360", 2)).expect("a file");
     clip(
         "clip.mp4",
-        &format!("-display_rotation 90 -i {} -c copy", upright.display()),
+        &format!("-i {} -c copy -metadata:s:v:0 rotate=90", upright.display()),
     )
 }

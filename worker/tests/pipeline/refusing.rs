@@ -121,8 +121,8 @@ async fn a_source_that_changes_midway_is_found_out() {
 async fn a_source_that_shrinks_between_its_parts_is_found_out() {
     let storage = Storage::open().await;
     let run = Run::new(&storage);
-    let before = source(vec![0x47; 6_000_000], Manner::Steady).await;
-    let after = source(vec![0x47; 5_000_000], Manner::Steady).await;
+    let before = source(vec![0xb7; 6_000_000], Manner::Steady).await;
+    let after = source(vec![0xb7; 5_000_000], Manner::Steady).await;
     let mut inspect = run.inspect(&before.address).await.expect("a look at it");
     assert_eq!(inspect["parts"].as_array().map(Vec::len), Some(2));
     inspect["from"]["source"] = after.address.into();

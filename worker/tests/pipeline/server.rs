@@ -23,13 +23,13 @@ pub enum Manner {
     NoRanges,
     /// Neither ranges nor a length.
     NoLength,
-    /// Ranges, but every connection breaks off after half of what it should send, or 64 KiB.
+    /// Ranges, but every connection breaks off after half of what it should send, save for short ones.
     Breaking,
     /// Without ranges, and every connection breaks off half way.
     BreakingNoRanges,
     /// A new ETag with every request.
     Changing,
-    /// Sends its head and then nothing.
+    /// Answers with headers and then nothing.
     Silent,
     /// Answers with this status alone.
     Status(u16),
@@ -107,16 +107,20 @@ fn answer(content: &Bytes, manner: Manner, number: usize, headers: &HeaderMap) -
         ),
     };
     let sent = match manner {
-        Manner::Breaking | Manner::BreakingNoRanges if part.len() > 1024 => part.len() / 2,
+        Manner::Breaking | Manner::BreakingNoRanges if part.len() > 64 * 1024 => part.len() / 2,
         _ => part.len(),
     };
     let promised = part.len();
     let chunks = chunks(part.slice(..sent));
     let body = match manner {
-        Manner::Silent => Body::from_stream(chunks.take(1).chain(futures::stream::pending())),
+        Manner::Silent => Body::from_stream(chunks.take(0).chain(futures::stream::pending())),
         // An error ends the connection before what Content-Length promised.
         _ if sent < promised => {
-            let broken = futures::stream::once(async { Err(std::io::Error::other("cut")) });
+            // What came before goes out while the body waits.
+            let broken = futures::stream::once(async {
+                tokio::task::yield_now().await;
+                Err(std::io::Error::other("cut"))
+            });
             Body::from_stream(chunks.chain(broken))
         }
         _ => Body::from_stream(chunks),
