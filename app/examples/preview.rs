@@ -1,2 +1,226 @@
-//! preview
-fn main() {}
+//! Every page with made-up jobs in every state, for looking at: `cargo run -p app --features ssr --example preview`.
+//! Takes the port and the folder of built static files: `preview 8099 target/site`. Keeps nothing, changes nothing.
+//! Query `?as=empty` on a page shows it without data, `?as=away` with AWS gone.
+
+use std::{net::Ipv4Addr, sync::Arc, time::Duration};
+
+use app::backend::{Backend, PageStatus, Reply, SharedBackend, SubmitFailure};
+use axum::{
+    Router,
+    extract::Request,
+    http::StatusCode,
+    response::{IntoResponse, Redirect, Response},
+    routing::{get, post},
+};
+use leptos::prelude::{LeptosOptions, provide_context};
+use model::{
+    ApiError, ColdStartView, ErrorCode, FieldError, ImageView, JobFilter, JobId, JobPage, JobView,
+    StateDetail,
+};
+use tower_http::services::ServeDir;
+
+#[path = "preview/deploy.rs"]
+mod deploy;
+#[path = "preview/jobs.rs"]
+mod jobs;
+
+/// The media pipeline, as it is shipped.
+const DEFINITION: &str = include_str!("../../pipelines/media.asl.json");
+const SCHEMA: &str = include_str!("../../pipelines/media.schema.json");
+
+/// What a page is shown as.
+#[derive(Clone, Copy, PartialEq)]
+enum Shown {
+    Full,
+    Empty,
+    Away,
+}
+
+struct Preview(Shown);
+
+impl Preview {
+    fn reply<T: Send + 'static>(&self, answer: Result<T, ApiError>) -> Reply<'_, T> {
+        let answer = match self.0 {
+            Shown::Away => Err(ApiError {
+                request_id: Some("0198c0de-aaaa-7bbb-8ccc-123456789abc".to_owned()),
+                ..ApiError::new(
+                    ErrorCode::Unavailable,
+                    "ECR does not answer right now. Nothing is lost; try again in a moment.",
+                )
+            }),
+            _ => answer,
+        };
+        Box::pin(async move {
+            // As from a store: the page is asked for again before it is there.
+            tokio::task::yield_now().await;
+            answer
+        })
+    }
+}
+
+impl Backend for Preview {
+    fn jobs(&self, filter: JobFilter) -> Reply<'_, JobPage> {
+        self.reply(Ok(match self.0 {
+            Shown::Empty => jobs::page(&[], filter),
+            _ => jobs::page(&jobs::all(), filter),
+        }))
+    }
+
+    fn job(&self, id: JobId) -> Reply<'_, JobView> {
+        self.reply(
+            jobs::view(id).ok_or_else(|| {
+                ApiError::new(ErrorCode::NotFound, format!("There is no job {id}."))
+            }),
+        )
+    }
+
+    fn job_layout(&self, _: JobId) -> Reply<'_, asl::Layout> {
+        let machine = asl::parse(DEFINITION)
+            .machine
+            .expect("the pipeline's definition is valid");
+        self.reply(Ok(asl::layout(&asl::graph(&machine))))
+    }
+
+    fn state_detail(&self, id: JobId, state: String, visit: Option<i64>) -> Reply<'_, StateDetail> {
+        self.reply(jobs::detail(id, &state, visit).ok_or_else(|| {
+            ApiError::new(ErrorCode::NotFound, format!("There is no state “{state}”."))
+        }))
+    }
+
+    fn pipeline_schema(&self, _: String) -> Reply<'_, serde_json::Value> {
+        self.reply(Ok(
+            serde_json::from_str(SCHEMA).expect("the pipeline's schema is JSON")
+        ))
+    }
+
+    fn images(&self) -> Reply<'_, ImageView> {
+        self.reply(Ok(deploy::images(self.0 == Shown::Empty)))
+    }
+
+    fn cold_starts(
+        &self,
+        base: Option<String>,
+        candidate: Option<String>,
+    ) -> Reply<'_, ColdStartView> {
+        self.reply(Ok(deploy::cold_starts(
+            self.0 == Shown::Empty,
+            base,
+            candidate,
+        )))
+    }
+}
+
+async fn page(request: Request) -> Response {
+    let query = request.uri().query().unwrap_or_default();
+    let shown = match () {
+        () if query.contains("as=empty") => Shown::Empty,
+        () if query.contains("as=away") => Shown::Away,
+        () => Shown::Full,
+    };
+    render(request, shown, None).await
+}
+
+async fn render(request: Request, shown: Shown, refused: Option<SubmitFailure>) -> Response {
+    let options = LeptosOptions::builder().output_name("app").build();
+    let status = PageStatus::new();
+    let read = status.clone();
+    let handler = leptos_axum::render_app_async_with_context(
+        move || {
+            provide_context::<SharedBackend>(Arc::new(Preview(shown)));
+            provide_context(status.clone());
+            if let Some(refused) = refused.clone() {
+                provide_context(refused);
+            }
+        },
+        move || app::shell(options.clone()),
+    );
+    let mut response = handler(request).await;
+    *response.status_mut() =
+        StatusCode::from_u16(read.get()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response
+}
+
+/// Refuses every submission, to show how that looks.
+async fn submit() -> Response {
+    let request = axum::http::Request::get("/jobs/new")
+        .body(axum::body::Body::empty())
+        .expect("a fixed request is valid");
+    let field = |pointer: &str, message: &str| FieldError {
+        pointer: pointer.to_owned(),
+        message: message.to_owned(),
+    };
+    let refused = SubmitFailure {
+        pipeline: "media".to_owned(),
+        input: serde_json::json!({
+            "source": "ftp://example.com/talk.mp4", "title": "Opening talk", "segment_seconds": "12"
+        }),
+        error: ApiError {
+            fields: vec![
+                field("/source", "This is no https://, http:// or s3:// address."),
+                field("/segment_seconds", "12 is more than the maximum of 10."),
+            ],
+            ..ApiError::new(ErrorCode::Invalid, "Two fields are not valid.")
+        },
+    };
+    render(request, Shown::Full, Some(refused)).await
+}
+
+/// The running job, moving; any other stands still.
+async fn live_job(axum::extract::Path(id): axum::extract::Path<String>) -> Response {
+    let Some(view) = id.parse().ok().and_then(jobs::view) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let mut view = view;
+    let stream = tokio_stream::StreamExt::map(ticks(), move |tick| {
+        jobs::advance(&mut view, tick);
+        event("job", &view)
+    });
+    axum::response::Sse::new(stream).into_response()
+}
+
+async fn live_jobs() -> Response {
+    let stream = tokio_stream::StreamExt::map(ticks(), |tick| {
+        let mut page = jobs::page(&jobs::all(), JobFilter::default());
+        page.counts.running += tick;
+        event("jobs", &page)
+    });
+    axum::response::Sse::new(stream).into_response()
+}
+
+fn ticks() -> impl tokio_stream::Stream<Item = u64> {
+    let interval =
+        tokio_stream::wrappers::IntervalStream::new(tokio::time::interval(Duration::from_secs(1)));
+    tokio_stream::StreamExt::map(futures::StreamExt::enumerate(interval), |(tick, _)| {
+        tick as u64
+    })
+}
+
+fn event<T: serde::Serialize>(
+    name: &str,
+    data: &T,
+) -> Result<axum::response::sse::Event, std::convert::Infallible> {
+    let data = serde_json::to_string(data).expect("views serialise");
+    Ok(axum::response::sse::Event::default().event(name).data(data))
+}
+
+#[tokio::main]
+async fn main() {
+    let mut words = std::env::args().skip(1);
+    let port = words
+        .next()
+        .and_then(|word| word.parse().ok())
+        .unwrap_or(8099);
+    let site = words.next().unwrap_or_else(|| "target/site".to_owned());
+    let routes = Router::new()
+        .route("/", get(|| async { Redirect::to("/jobs") }))
+        .route("/jobs", get(page).post(submit))
+        .route("/jobs/{id}/rerun", post(|| async { Redirect::to("/jobs") }))
+        .route("/api/v1/jobs/live", get(live_jobs))
+        .route("/api/v1/jobs/{id}/live", get(live_job))
+        .fallback_service(ServeDir::new(site).fallback(get(page)));
+    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+        .await
+        .expect("the port is free");
+    println!("http://127.0.0.1:{port}/");
+    axum::serve(listener, routes).await.expect("serving");
+}

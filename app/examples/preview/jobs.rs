@@ -1,0 +1,599 @@
+//! Made-up jobs: one of each status with its execution, and many more for the list.
+
+use std::{
+    sync::OnceLock,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use model::{
+    Artifact, ArtifactKind, Attempt, BranchView, Execution, ExecutionStatus, IterationView,
+    JobFilter, JobId, JobPage, JobStatus, JobSummary, JobView, Progress, RerunOffer, StateDetail,
+    StateKind, StateStatus, StateView, StatusCounts, TimestampMs, VisitView,
+};
+use uuid::Uuid;
+
+/// Rows on one page.
+const PAGE_SIZE: usize = 25;
+
+pub fn now() -> TimestampMs {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("the clock is past 1970");
+    TimestampMs(since.as_millis() as i64)
+}
+
+fn id(number: usize) -> JobId {
+    JobId(Uuid::from_u128(
+        0x0198_c0de_0000_7000_8000_0000_0000_0000 + number as u128,
+    ))
+}
+
+/// 64 jobs, newest first.
+pub fn all() -> Vec<JobSummary> {
+    static START: OnceLock<TimestampMs> = OnceLock::new();
+    let start = START.get_or_init(now).0;
+    (0..64_usize)
+        .map(|number| {
+            let status = match number {
+                0 => JobStatus::Queued,
+                1 | 2 => JobStatus::Running,
+                3 => JobStatus::Failed,
+                4 | 6 => JobStatus::Succeeded,
+                5 => JobStatus::Aborted,
+                7 => JobStatus::TimedOut,
+                8 => JobStatus::Failed,
+                number if number % 9 == 0 => JobStatus::Failed,
+                _ => JobStatus::Succeeded,
+            };
+            let titles = [
+                "Opening keynote",
+                "big-buck-bunny-1080p.mp4",
+                "A very long title that somebody pasted from a content management system, with every word of the working title of the third season's making-of",
+                "talk.mp4",
+                "Interview with the harbour master",
+            ];
+            let submitted = start - (number as i64).pow(2) * 47_000 - 9_000;
+            let (error, failed_state) = match (status, number) {
+                (JobStatus::Failed, 8) => (Some("States.Timeout"), Some("Rendition")),
+                (JobStatus::Failed, _) => (Some("Source.NotMedia"), Some("Inspect")),
+                (JobStatus::TimedOut, _) => (Some("States.Timeout"), Some("Transfer")),
+                _ => (None, None),
+            };
+            JobSummary {
+                id: id(64 - number),
+                pipeline: "media".to_owned(),
+                title: titles[number % titles.len()].to_owned(),
+                source: match number % 3 {
+                    0 => format!("https://media.example/archive/2026/{number}/talk.mp4"),
+                    1 => "s3://gantry-media/uploads/0198c0de/big-buck-bunny-1080p.mp4".to_owned(),
+                    _ => "https://storage.example/very/long/path/that/does/not/want/to/end/with-a-file-name-without-any-place-to-break-a-line-in-it.mov".to_owned(),
+                },
+                status,
+                submitted_at_ms: TimestampMs(submitted),
+                started_at_ms: (status != JobStatus::Queued).then_some(TimestampMs(submitted + 900)),
+                ended_at_ms: status
+                    .is_final()
+                    .then_some(TimestampMs(submitted + 900 + 31_000 + number as i64 * 977)),
+                error: error.map(str::to_owned),
+                failed_state: failed_state.map(str::to_owned),
+                rerun_count: u32::from(number == 4),
+            }
+        })
+        .collect()
+}
+
+pub fn page(jobs: &[JobSummary], filter: JobFilter) -> JobPage {
+    let mut counts = StatusCounts::default();
+    for job in jobs {
+        *match job.status {
+            JobStatus::Queued => &mut counts.queued,
+            JobStatus::Running => &mut counts.running,
+            JobStatus::Succeeded => &mut counts.succeeded,
+            JobStatus::Failed => &mut counts.failed,
+            JobStatus::TimedOut => &mut counts.timed_out,
+            JobStatus::Aborted => &mut counts.aborted,
+        } += 1;
+    }
+    let mut rows: Vec<_> = jobs
+        .iter()
+        .filter(|job| filter.status.is_none_or(|status| job.status == status))
+        .filter(|job| filter.before.is_none_or(|before| job.id < before))
+        .cloned()
+        .collect();
+    let next = (rows.len() > PAGE_SIZE).then(|| rows[PAGE_SIZE - 1].id);
+    rows.truncate(PAGE_SIZE);
+    JobPage {
+        jobs: rows,
+        counts,
+        next,
+        as_of_ms: now(),
+    }
+}
+
+fn progress(unit: &str, done: u64, total: u64) -> Option<Progress> {
+    Some(Progress {
+        unit: unit.to_owned(),
+        done,
+        total: Some(total),
+    })
+}
+
+/// The states of the pipeline, in its order, and how far each is: by `at` from 0 (nothing) to 100 (all).
+fn states(at: u32, started: TimestampMs, part_count: u32) -> Vec<StateView> {
+    // From where to where a state's work goes.
+    let plan: [(&str, StateKind, u32, u32); 14] = [
+        ("Inspect", StateKind::Task, 0, 5),
+        ("Transfer", StateKind::Map, 5, 30),
+        ("TransferPart", StateKind::Task, 5, 30),
+        ("Assemble", StateKind::Task, 30, 35),
+        ("Process", StateKind::Parallel, 35, 95),
+        ("Probe", StateKind::Task, 35, 38),
+        ("Poster", StateKind::Task, 35, 50),
+        ("Ladder", StateKind::Task, 35, 37),
+        ("Renditions", StateKind::Map, 37, 92),
+        ("Rendition", StateKind::Task, 37, 92),
+        ("Package", StateKind::Task, 92, 95),
+        ("Audio", StateKind::Task, 35, 60),
+        ("Publish", StateKind::Task, 95, 100),
+        ("Abort", StateKind::Task, 200, 201),
+    ];
+    let moment = |at: u32| TimestampMs(started.0 + i64::from(at) * 900);
+    let status = |from: u32, to: u32| match at {
+        at if at < from => StateStatus::Idle,
+        at if at < to => StateStatus::Running,
+        _ => StateStatus::Succeeded,
+    };
+    let mut states: Vec<StateView> = plan
+        .into_iter()
+        .map(|(name, kind, from, to)| {
+            let status = status(from, to);
+            let entered = status != StateStatus::Idle;
+            let share = u64::from(at.clamp(from, to) - from) * 100 / u64::from(to - from);
+            let iterations = match name {
+                "Transfer" => part_count,
+                "Renditions" => 4,
+                _ => 0,
+            };
+            let iterations: Vec<_> = (0..iterations)
+                .map(|index| {
+                    let first = share as u32 * iterations / 100;
+                    let status = match index {
+                        index if index < first => StateStatus::Succeeded,
+                        index if index < first + 4 && status == StateStatus::Running => {
+                            StateStatus::Running
+                        }
+                        _ => StateStatus::Idle,
+                    };
+                    let done = match status {
+                        StateStatus::Succeeded => 100,
+                        StateStatus::Running => 20 + u64::from(index * 37 % 70),
+                        _ => 0,
+                    };
+                    IterationView {
+                        index,
+                        status,
+                        label: Some(match name {
+                            "Transfer" => format!("part {}", index + 1),
+                            _ => ["1080p", "720p", "480p", "360p"][index as usize].to_owned(),
+                        }),
+                        state: (status != StateStatus::Idle).then(|| match name {
+                            "Transfer" => "TransferPart".to_owned(),
+                            _ => "Rendition".to_owned(),
+                        }),
+                        progress: match name {
+                            "Transfer" => progress("bytes", done * 83_886, 8_388_608),
+                            _ => progress("ms", done * 300, 30_000),
+                        },
+                        started_at_ms: (status != StateStatus::Idle).then(|| moment(from)),
+                        ended_at_ms: (status == StateStatus::Succeeded).then(|| moment(from + 3)),
+                        error: None,
+                    }
+                })
+                .collect();
+            let branches = match name {
+                "Process" => [
+                    ("Probe", 35, 38, 1),
+                    ("Poster", 35, 50, 1),
+                    ("Ladder", 35, 95, 3),
+                    ("Audio", 35, 60, 1),
+                ]
+                .into_iter()
+                .enumerate()
+                .map(|(index, (name, from, to, total))| {
+                    let status = match at {
+                        at if at < from => StateStatus::Idle,
+                        at if at < to => StateStatus::Running,
+                        _ => StateStatus::Succeeded,
+                    };
+                    BranchView {
+                        index: index as u32,
+                        name: name.to_owned(),
+                        status,
+                        state: Some(if name == "Ladder" {
+                            "Renditions".to_owned()
+                        } else {
+                            name.to_owned()
+                        }),
+                        states_done: if status == StateStatus::Succeeded {
+                            total
+                        } else {
+                            total / 2
+                        },
+                        states_total: total,
+                        progress: (name == "Audio")
+                            .then(|| progress("ms", 12_000, 30_000))
+                            .flatten(),
+                        started_at_ms: Some(moment(from)),
+                        ended_at_ms: (status == StateStatus::Succeeded).then(|| moment(to)),
+                    }
+                })
+                .collect(),
+                _ => Vec::new(),
+            };
+            let many = match name {
+                "TransferPart" => part_count,
+                "Rendition" => 4,
+                _ => 1,
+            };
+            StateView {
+                name: name.to_owned(),
+                kind,
+                status,
+                visit_count: if entered { many } else { 0 },
+                succeeded_count: if status == StateStatus::Succeeded {
+                    many
+                } else {
+                    many * share as u32 / 100
+                },
+                failed_count: 0,
+                retry_count: u32::from(name == "Transfer" && entered),
+                started_at_ms: entered.then(|| moment(from)),
+                ended_at_ms: (status == StateStatus::Succeeded).then(|| moment(to)),
+                error: None,
+                cause: None,
+                progress: match name {
+                    "Transfer" if entered => progress("bytes", share * 3_000_000, 300_000_000),
+                    "Renditions" | "Rendition" if entered => progress("ms", share * 1_200, 120_000),
+                    "Poster" | "Audio" if entered => progress("ms", share * 300, 30_000),
+                    _ => None,
+                },
+                iteration_count: (!iterations.is_empty()).then_some(iterations.len() as u32),
+                iterations,
+                branches,
+            }
+        })
+        .collect();
+    let fail = |name: &str| StateView {
+        name: name.to_owned(),
+        kind: StateKind::Fail,
+        status: StateStatus::Idle,
+        visit_count: 0,
+        succeeded_count: 0,
+        failed_count: 0,
+        retry_count: 0,
+        started_at_ms: None,
+        ended_at_ms: None,
+        error: None,
+        cause: None,
+        progress: None,
+        iterations: Vec::new(),
+        iteration_count: None,
+        branches: Vec::new(),
+    };
+    states.extend(
+        [
+            "Failed",
+            "PartFailed",
+            "ProbeFailed",
+            "PosterFailed",
+            "RenditionFailed",
+            "LadderFailed",
+            "AudioFailed",
+        ]
+        .map(fail),
+    );
+    states
+}
+
+const NOT_MEDIA: &str = "https://media.example/archive/2026/3/talk.mp4 answered with text/html (48 KiB), not with video or audio. Open it in a browser: it may be a page that links to the file.";
+
+pub fn view(id: JobId) -> Option<JobView> {
+    let job = all().into_iter().find(|job| job.id == id)?;
+    let started = job.started_at_ms.unwrap_or(job.submitted_at_ms);
+    let (at, part_count) = match (job.status, job.title.len() % 2) {
+        (JobStatus::Succeeded, _) => (100, 7),
+        (JobStatus::Running, 0) => (58, 7),
+        (JobStatus::Running, _) => (18, 40),
+        _ => (3, 7),
+    };
+    let mut states = states(at, started, part_count);
+    let cause = match job.error.as_deref() {
+        Some("Source.NotMedia") => Some(NOT_MEDIA.to_owned()),
+        Some("States.Timeout") => Some("The state ran longer than its 900 seconds.".to_owned()),
+        _ => None,
+    };
+    let set = |states: &mut Vec<StateView>, name: &str, status| {
+        if let Some(state) = states.iter_mut().find(|state| state.name == name) {
+            state.status = status;
+            state.visit_count = state.visit_count.max(1);
+            if status == StateStatus::Failed || status == StateStatus::Caught {
+                state.failed_count = 1;
+                state.error = job.error.clone();
+                state.cause = cause.clone();
+            }
+        }
+    };
+    match (job.status, job.failed_state.as_deref()) {
+        (JobStatus::Failed, Some("Rendition")) => {
+            states = self::states(70, started, 7);
+            for name in ["Rendition", "RenditionFailed"] {
+                set(&mut states, name, StateStatus::Failed);
+            }
+            set(&mut states, "Renditions", StateStatus::Caught);
+            set(&mut states, "Process", StateStatus::Caught);
+            set(&mut states, "Abort", StateStatus::Succeeded);
+            set(&mut states, "Failed", StateStatus::Failed);
+            if let Some(map) = states.iter_mut().find(|state| state.name == "Renditions") {
+                map.iterations[2].status = StateStatus::Failed;
+                map.iterations[2].error = Some("States.Timeout".to_owned());
+                map.iterations[3].status = StateStatus::Aborted;
+            }
+        }
+        (JobStatus::Failed, _) => set(&mut states, "Inspect", StateStatus::Failed),
+        (JobStatus::Aborted, _) => set(&mut states, "Inspect", StateStatus::Aborted),
+        _ => {}
+    }
+    let execution = (job.status != JobStatus::Queued).then(|| Execution {
+        arn: format!("arn:aws:states:us-east-1:000000000000:execution:gantry-media:{id}"),
+        name: id.to_string(),
+        status: match job.status {
+            JobStatus::Succeeded => ExecutionStatus::Succeeded,
+            JobStatus::Failed => ExecutionStatus::Failed,
+            JobStatus::TimedOut => ExecutionStatus::TimedOut,
+            JobStatus::Aborted => ExecutionStatus::Aborted,
+            _ => ExecutionStatus::Running,
+        },
+        started_at_ms: started,
+        ended_at_ms: job.ended_at_ms,
+        redrive_count: job.rerun_count,
+        error: job.error.clone(),
+        cause,
+        failed_state: job.failed_state.clone(),
+        event_count: 214,
+        states,
+    });
+    let rerun = match (job.status, job.failed_state.as_deref()) {
+        (JobStatus::Failed, Some("Rendition")) => RerunOffer::Restart {
+            reason: "The execution was led to its Fail state by a Catch; a redrive would only enter that Fail state again.".to_owned(),
+        },
+        (JobStatus::Failed | JobStatus::TimedOut, Some(state)) => RerunOffer::Redrive {
+            from_state: state.to_owned(),
+        },
+        (JobStatus::Aborted, _) => RerunOffer::Redrive {
+            from_state: "Inspect".to_owned(),
+        },
+        (JobStatus::Succeeded, _) => RerunOffer::Restart {
+            reason: "It succeeded: running it again makes every artifact anew.".to_owned(),
+        },
+        _ => RerunOffer::Unavailable {
+            reason: "It is still running.".to_owned(),
+        },
+    };
+    let artifacts = if job.status == JobStatus::Succeeded {
+        artifacts(id)
+    } else {
+        Vec::new()
+    };
+    Some(JobView {
+        input: serde_json::json!({
+            "source": job.source, "title": job.title, "max_height": 1080, "segment_seconds": 4, "part_mib": 8
+        }),
+        job,
+        execution,
+        artifacts,
+        rerun,
+        as_of_ms: now(),
+    })
+}
+
+fn artifacts(id: JobId) -> Vec<Artifact> {
+    [
+        (
+            ArtifactKind::Source,
+            "source",
+            "source",
+            "video/mp4",
+            22_700_000,
+            None,
+        ),
+        (
+            ArtifactKind::Probe,
+            "probe.json",
+            "probe",
+            "application/json",
+            4_800,
+            None,
+        ),
+        (
+            ArtifactKind::Poster,
+            "poster.jpg",
+            "poster",
+            "image/jpeg",
+            182_000,
+            Some((1920, 1080)),
+        ),
+        (
+            ArtifactKind::Sprite,
+            "sprite.jpg",
+            "sprite",
+            "image/jpeg",
+            310_000,
+            Some((1600, 900)),
+        ),
+        (
+            ArtifactKind::SpriteIndex,
+            "sprite.vtt",
+            "sprite index",
+            "text/vtt",
+            1_900,
+            None,
+        ),
+        (
+            ArtifactKind::MasterPlaylist,
+            "hls/master.m3u8",
+            "master playlist",
+            "application/vnd.apple.mpegurl",
+            512,
+            None,
+        ),
+        (
+            ArtifactKind::Rendition,
+            "hls/1080p.mp4",
+            "1080p",
+            "video/mp4",
+            15_300_000,
+            Some((1920, 1080)),
+        ),
+        (
+            ArtifactKind::Rendition,
+            "hls/720p.mp4",
+            "720p",
+            "video/mp4",
+            8_120_000,
+            Some((1280, 720)),
+        ),
+        (
+            ArtifactKind::Rendition,
+            "hls/480p.mp4",
+            "480p",
+            "video/mp4",
+            3_400_000,
+            Some((854, 480)),
+        ),
+        (
+            ArtifactKind::Waveform,
+            "waveform.png",
+            "waveform",
+            "image/png",
+            21_000,
+            Some((1200, 200)),
+        ),
+        (
+            ArtifactKind::Loudness,
+            "loudness.json",
+            "loudness",
+            "application/json",
+            640,
+            None,
+        ),
+    ]
+    .into_iter()
+    .map(|(kind, name, label, content_type, bytes, size)| Artifact {
+        kind,
+        key: format!("jobs/{id}/{name}"),
+        label: label.to_owned(),
+        content_type: content_type.to_owned(),
+        bytes,
+        sha256: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".to_owned(),
+        width: size.map(|(width, _)| width),
+        height: size.map(|(_, height)| height),
+    })
+    .collect()
+}
+
+pub fn detail(id: JobId, state: &str, visit: Option<i64>) -> Option<StateDetail> {
+    let view = view(id)?;
+    let execution = view.execution?;
+    let state = execution.states.into_iter().find(|one| one.name == state)?;
+    let visits: Vec<_> = (0..state.visit_count)
+        .map(|number| VisitView {
+            entered_event_id: 7 + i64::from(number) * 6,
+            iteration: (state.visit_count > 1).then_some(number),
+            label: (state.visit_count > 1).then(|| format!("part {}", number + 1)),
+            status: state.status,
+        })
+        .collect();
+    let chosen = visits
+        .iter()
+        .find(|one| Some(one.entered_event_id) == visit)
+        .or(visits.last())
+        .cloned();
+    let at = state.started_at_ms.unwrap_or(execution.started_at_ms);
+    let attempts = match (&chosen, state.kind) {
+        (Some(chosen), StateKind::Task) => vec![
+            Attempt {
+                number: 1,
+                status: StateStatus::Failed,
+                scheduled_at_ms: at,
+                started_at_ms: Some(TimestampMs(at.0 + 8)),
+                ended_at_ms: Some(TimestampMs(at.0 + 1_208)),
+                error: Some("Source.Unreachable".to_owned()),
+                cause: Some("media.example did not answer within 10 s.".to_owned()),
+            },
+            Attempt {
+                number: 2,
+                status: chosen.status,
+                scheduled_at_ms: TimestampMs(at.0 + 2_200),
+                started_at_ms: Some(TimestampMs(at.0 + 2_208)),
+                ended_at_ms: state.ended_at_ms,
+                error: state.error.clone(),
+                cause: state.cause.clone(),
+            },
+        ],
+        _ => Vec::new(),
+    };
+    let input = serde_json::json!({
+        "source": view.input["source"],
+        "job": {"id": id, "bucket": "gantry-media", "prefix": format!("jobs/{id}/")},
+        "parts": (0..60).map(|part| serde_json::json!({"number": part, "first": part * 8_388_608})).collect::<Vec<_>>(),
+    });
+    Some(StateDetail {
+        name: state.name.clone(),
+        kind: state.kind,
+        visits,
+        input: chosen.as_ref().map(|_| input.to_string()),
+        output: (state.status == StateStatus::Succeeded).then(|| {
+            r#"{"etag":"\"d41d8cd98f00b204e9800998ecf8427e\"","bytes":8388608}"#.to_owned()
+        }),
+        visit: chosen,
+        error: state.error,
+        cause: state.cause,
+        started_at_ms: state.started_at_ms,
+        ended_at_ms: state.ended_at_ms,
+        attempts,
+        resource: (state.kind == StateKind::Task).then(|| {
+            format!(
+                "arn:aws:lambda:us-east-1:000000000000:function:gantry-{}:live",
+                state.name.to_lowercase()
+            )
+        }),
+    })
+}
+
+/// What the stream of a running job sends at the given second.
+pub fn advance(view: &mut JobView, tick: u64) {
+    view.as_of_ms = now();
+    if view.job.status != JobStatus::Running {
+        return;
+    }
+    let started = view.job.started_at_ms.unwrap_or(view.job.submitted_at_ms);
+    let at = 5 + (tick as u32 * 2);
+    if let Some(execution) = &mut view.execution {
+        let part_count = execution
+            .states
+            .iter()
+            .find_map(|state| state.iteration_count)
+            .unwrap_or(7);
+        execution.states = states(at.min(100), started, part_count);
+        if at >= 100 {
+            execution.status = ExecutionStatus::Succeeded;
+            execution.ended_at_ms = Some(view.as_of_ms);
+            view.job.status = JobStatus::Succeeded;
+            view.job.ended_at_ms = Some(view.as_of_ms);
+            view.artifacts = artifacts(view.job.id);
+            view.rerun = RerunOffer::Restart {
+                reason: "It succeeded: running it again makes every artifact anew.".to_owned(),
+            };
+        }
+    }
+}
