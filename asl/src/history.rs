@@ -33,6 +33,8 @@ struct Place {
     /// Index of the visit it is about, or that came last before it in its branch.
     visit: Option<usize>,
     parent: Option<Parent>,
+    /// The visit is a Parallel or Map, and this event said that it failed.
+    failed: bool,
 }
 
 impl Fold {
@@ -226,15 +228,20 @@ impl Fold {
         Some(Place {
             visit: Some(visit),
             parent: self.visits[visit].parent,
+            failed: false,
         })
     }
 
     /// The innermost unfinished container of a kind around a place, itself included.
     fn container(&self, from: Place, kind: StateKind) -> Place {
+        self.container_that(from, |visit| visit.kind == kind)
+    }
+
+    fn container_that(&self, from: Place, is_it: impl Fn(&Visit) -> bool) -> Place {
         let mut next = Some(from);
         while let Some(place) = next {
             if let Some(visit) = place.visit.map(|visit| &self.visits[visit])
-                && visit.kind == kind
+                && is_it(visit)
                 && (visit.exited_at_ms.is_none() || visit.status == VisitStatus::Aborted)
             {
                 return place;
@@ -293,6 +300,7 @@ impl Fold {
         Place {
             visit: Some(at),
             parent,
+            failed: false,
         }
     }
 
@@ -326,7 +334,10 @@ impl Fold {
             .index
             .and_then(|index| u32::try_from(index).ok())
             .unwrap_or(0);
-        let map = self.container(before, StateKind::Map);
+        let name = event.details.name.as_deref();
+        let map = self.container_that(before, |visit| {
+            visit.kind == StateKind::Map && name.is_none_or(|name| visit.state == name)
+        });
         let inside = self.at(map).map(|visit| {
             let at = visit
                 .iterations
@@ -361,6 +372,7 @@ impl Fold {
             VisitStatus::Running => Place {
                 visit: None,
                 parent: inside.or(before.parent),
+                failed: false,
             },
             // … and after its end around it again.
             _ => map,
@@ -368,7 +380,12 @@ impl Fold {
     }
 
     fn container_failed(&mut self, event: &HistoryEvent, before: Place, kind: StateKind) -> Place {
-        let place = self.container(before, kind);
+        // What failed already is inside of what fails now.
+        let from = match before.failed {
+            true => self.above(before).unwrap_or(before),
+            false => before,
+        };
+        let place = self.container(from, kind);
         let inner = before.visit.filter(|_| before.visit != place.visit);
         // A container fails with the error of what failed inside it, also where its event names none.
         let (mut error, mut cause) = (event.details.error.clone(), event.details.cause.clone());
@@ -402,7 +419,10 @@ impl Fold {
             let entered = visit.entered_event_id;
             self.close_inside(entered, event.timestamp_ms);
         }
-        place
+        Place {
+            failed: true,
+            ..place
+        }
     }
 
     /// Ends what is still open inside a container that has ended.
@@ -511,6 +531,7 @@ impl Fold {
         Place {
             visit: resumed,
             parent: None,
+            failed: false,
         }
     }
 

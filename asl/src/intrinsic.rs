@@ -122,6 +122,17 @@ impl<'a> Scanner<'a> {
         }
         let text = self.text[start..self.at].to_owned();
         function.check_arity(arguments.len())?;
+        for (index, argument) in arguments.iter().enumerate() {
+            if let Argument::Literal(value) = argument
+                && function.wants_number(index)
+                && !value.is_number()
+            {
+                return Err(format!(
+                    "argument {} must be a number, not {value}",
+                    index + 1
+                ));
+            }
+        }
         Ok(Call {
             text,
             function,

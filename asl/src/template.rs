@@ -175,6 +175,15 @@ fn parse(value: &Value, pointer: &mut String, report: &mut dyn FnMut(&str, Strin
                 }
                 pointer.truncate(length);
             }
+            for (name, _) in &computed {
+                if object.contains_key(name) {
+                    let length = pointer.len();
+                    pointer.push('/');
+                    pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
+                    report(pointer, format!("{name} and {name}.$ give the same field"));
+                    pointer.truncate(length);
+                }
+            }
             let buckets = (computed.len() * 4 / 3 + 1).next_power_of_two().max(16) as u32;
             computed.sort_by_key(|(name, _)| bucket(name, buckets));
             fields.extend(computed);

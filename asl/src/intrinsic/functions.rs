@@ -92,6 +92,15 @@ impl Function {
         Err(format!("it takes {wanted} arguments, not {count}"))
     }
 
+    /// Whether an argument can only be a number.
+    pub(super) fn wants_number(self, index: usize) -> bool {
+        match self {
+            Function::MathAdd | Function::MathRandom | Function::ArrayRange => true,
+            Function::ArrayPartition | Function::ArrayGetItem => index == 1,
+            _ => false,
+        }
+    }
+
     pub(super) fn call(self, arguments: Vec<Value>, random: &mut Random) -> Result<Value, String> {
         match (self, arguments.as_slice()) {
             (Function::Format, [template, rest @ ..]) => format(text(template)?, rest),

@@ -69,8 +69,6 @@ pub(super) fn rule(fields: &Fields<'_>, report: &mut Report) -> Option<Rule> {
                 "the rule has no comparison",
                 hint.as_deref(),
             );
-            // Whatever stands there instead is reported already.
-            fields.keys().for_each(drop);
             None
         }
         _ => {

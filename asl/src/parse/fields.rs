@@ -130,6 +130,11 @@ impl<'a> Fields<'a> {
         self.object.get(name)
     }
 
+    /// Takes a field as it is.
+    pub(super) fn allow(&self, name: &'static str) {
+        self.get(name);
+    }
+
     pub(super) fn has(&self, name: &'static str) -> bool {
         self.get(name).is_some()
     }
@@ -197,6 +202,15 @@ impl<'a> Fields<'a> {
             self.wrong(name, "an object", value, report);
         }
         value.as_object()
+    }
+
+    /// Reports a field that is there and not an object.
+    pub(super) fn object_if_any(&self, name: &'static str, report: &mut Report) {
+        if let Some(value) = self.get(name)
+            && !value.is_object()
+        {
+            self.wrong(name, "an object", value, report);
+        }
     }
 
     pub(super) fn array(&self, name: &'static str, report: &mut Report) -> Option<&'a Vec<Value>> {

@@ -32,9 +32,7 @@ impl Builder<'_> {
             });
         }
         if jsonata {
-            JSONATA_FIELDS
-                .iter()
-                .for_each(|name| drop(fields.get(name)));
+            JSONATA_FIELDS.iter().for_each(|name| fields.allow(name));
         }
         let Some(kind) = kind else { return };
         let Some(kind) = StateKind::from_name(&kind) else {
@@ -306,21 +304,16 @@ impl Builder<'_> {
     fn task(&mut self, fields: &Fields<'_>, local: &Names, jsonata: bool) -> Option<Body> {
         let resource = fields.required_text("Resource", self.report);
         if let Some(resource) = &resource
-            && !resource.starts_with("arn:")
-            && !resource.starts_with("${")
+            && let Err(wrong) = check_resource(resource)
         {
-            let hint = "name a function as arn:aws:lambda:<region>:<account>:function:<name>";
-            self.report.error(
-                &fields.at("Resource"),
-                "Resource must be an ARN",
-                Some(hint),
-            );
+            let hint = "name a function as arn:aws:lambda:<region>:<account>:function:<name>, with :<alias> if any";
+            self.report.error(&fields.at("Resource"), wrong, Some(hint));
         }
         let mut effort = self.effort(fields, local, jsonata);
         if jsonata {
             ["TimeoutSeconds", "HeartbeatSeconds", "Credentials"]
                 .iter()
-                .for_each(|name| drop(fields.get(name)));
+                .for_each(|name| fields.allow(name));
             return Some(Body::Task(Box::new(Task {
                 resource: resource?,
                 timeout: None,
@@ -331,16 +324,7 @@ impl Builder<'_> {
         }
         effort.parameters = fields.template("Parameters", self.report);
         let credentials = fields.template("Credentials", self.report);
-        if let Some(value) = fields.get("Credentials") {
-            let named = value.get("RoleArn").or_else(|| value.get("RoleArn.$"));
-            if !named.is_some_and(Value::is_string) {
-                self.report.error(
-                    &fields.at("Credentials"),
-                    "Credentials must be an object with RoleArn",
-                    None,
-                );
-            }
-        }
+        fields.object_if_any("Credentials", self.report);
         let timeout = self.count("TimeoutSeconds", "TimeoutSecondsPath", 1, fields);
         let heartbeat = self.count("HeartbeatSeconds", "HeartbeatSecondsPath", 1, fields);
         if let (Some(Count::Given(timeout)), Some(Count::Given(heartbeat))) = (&timeout, &heartbeat)
@@ -387,7 +371,7 @@ impl Builder<'_> {
             let rule = if jsonata {
                 ["Condition", "Output"]
                     .iter()
-                    .for_each(|name| drop(fields.get(name)));
+                    .for_each(|name| fields.allow(name));
                 // Never evaluated: the state is marked as not supported.
                 Some(crate::choice::Rule::Or(Vec::new()))
             } else {
@@ -439,7 +423,7 @@ impl Builder<'_> {
         let (error, cause) = if jsonata {
             ["Error", "Cause"]
                 .iter()
-                .for_each(|name| drop(fields.get(name)));
+                .for_each(|name| fields.allow(name));
             (None, None)
         } else {
             (
@@ -529,7 +513,7 @@ impl Builder<'_> {
                 "ToleratedFailureCount",
                 "ToleratedFailurePercentage",
             ];
-            names.iter().for_each(|name| drop(fields.get(name)));
+            names.iter().for_each(|name| fields.allow(name));
         } else {
             map.items = fields
                 .path("ItemsPath", self.report)
@@ -608,5 +592,37 @@ impl Builder<'_> {
             .path("ToleratedFailurePercentagePath", self.report)
             .map(Count::Path);
         given.map(Count::Given).or(read)
+    }
+}
+
+/// Whether a resource is an ARN, and one of a Lambda function a whole one. Placeholders that are
+/// still to be substituted (`${…}`) are taken as they are.
+fn check_resource(resource: &str) -> Result<(), String> {
+    if let Some((_, rest)) = resource.split_once("${") {
+        return if rest.contains('}') {
+            Ok(())
+        } else {
+            Err("${ without }".to_owned())
+        };
+    }
+    if !resource.starts_with("arn:") {
+        return Err("Resource must be an ARN".to_owned());
+    }
+    let Some((_, function)) = resource.split_once(":function:") else {
+        return Ok(());
+    };
+    let plain = |text: &str| {
+        !text.is_empty()
+            && text
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "-_".contains(c))
+    };
+    let (name, qualifier) = function.split_once(':').unwrap_or((function, "$LATEST"));
+    if plain(name) && (qualifier == "$LATEST" || plain(qualifier)) {
+        Ok(())
+    } else {
+        Err(format!(
+            "{function} is not the name of a function with at most one version or alias"
+        ))
     }
 }

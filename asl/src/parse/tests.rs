@@ -115,7 +115,7 @@ fn values() {
         expect![[r#"
             no machine
             error at /States/A/InputPath: 'a' is not a valid path: it must begin with $
-            error at /States/A/Resource: Resource must be an ARN (name a function as arn:aws:lambda:<region>:<account>:function:<name>)
+            error at /States/A/Resource: Resource must be an ARN (name a function as arn:aws:lambda:<region>:<account>:function:<name>, with :<alias> if any)
             error at /States/A/Retry/0/ErrorEquals: States.ALL must stand alone and in the last place
             error at /States/A/Retry/0/BackoffRate: BackoffRate must be at least 1.0
             error at /States/A/Retry/1/ErrorEquals: ErrorEquals must be an array of at least one error's name

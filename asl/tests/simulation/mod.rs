@@ -1,5 +1,7 @@
 //! Drives an execution in virtual time: tasks answer from a script, timers fire in order.
 
+#![allow(dead_code)] // Each test uses its part of this.
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
