@@ -205,6 +205,9 @@ fn event<T: serde::Serialize>(
 
 #[tokio::main]
 async fn main() {
+    // Readies what Leptos spawns its tasks on.
+    let options = LeptosOptions::builder().output_name("app").build();
+    leptos_axum::generate_route_list(move || app::shell(options.clone()));
     let mut words = std::env::args().skip(1);
     let port = words
         .next()

@@ -13,9 +13,6 @@ use crate::pages::{
     new_job::NewJobPage, not_found::NotFoundPage,
 };
 
-/// The crane, as a data address so that it costs no request.
-const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'%3E%3Crect width='32' height='32' rx='7' fill='%232f5bd7'/%3E%3Cpath d='M7 25V9h18v16M7 9l5-4h8l5 4M16 9v6M12.5 15h7v5h-7z' fill='none' stroke='white' stroke-width='2.4' stroke-linejoin='round'/%3E%3C/svg%3E";
-
 /// The whole document. Wants a [`crate::backend::SharedBackend`] and a [`crate::backend::PageStatus`] in context.
 pub fn shell(options: LeptosOptions) -> impl IntoView {
     provide_meta_context();
@@ -26,7 +23,7 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
                 <meta charset="utf-8" />
                 <meta name="viewport" content="width=device-width, initial-scale=1" />
                 <meta name="color-scheme" content="light dark" />
-                <link rel="icon" href=ICON />
+                <link rel="icon" href="/favicon.svg" />
                 <link rel="stylesheet" href="/style.css" />
                 <HydrationScripts options islands=true />
                 <MetaTags />

@@ -25,6 +25,23 @@ fn name(artifact: &Artifact) -> String {
     }
 }
 
+/// A kind as in JSON: `sprite_index`.
+fn kind_name(kind: ArtifactKind) -> &'static str {
+    match kind {
+        ArtifactKind::Source => "source",
+        ArtifactKind::Probe => "probe",
+        ArtifactKind::Poster => "poster",
+        ArtifactKind::Sprite => "sprite",
+        ArtifactKind::SpriteIndex => "sprite_index",
+        ArtifactKind::MasterPlaylist => "master_playlist",
+        ArtifactKind::Playlist => "playlist",
+        ArtifactKind::Rendition => "rendition",
+        ArtifactKind::Waveform => "waveform",
+        ArtifactKind::Loudness => "loudness",
+        ArtifactKind::Manifest => "manifest",
+    }
+}
+
 /// Player, pictures and the table of files; `playing` is the index of the rendition in the player.
 pub fn artifacts(
     id: JobId,
@@ -123,7 +140,7 @@ fn table(id: JobId, artifacts: &[Artifact], clock: Clock) -> AnyView {
                 .unwrap_or_default()
                 .to_owned();
             view! {
-                <tr>
+                <tr data-testid="artifact" data-kind=kind_name(artifact.kind)>
                     <th scope="row">
                         <a href=url.clone()>{name(artifact)}</a>
                     </th>

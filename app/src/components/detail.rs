@@ -37,7 +37,7 @@ fn chosen(id: JobId, detail: &StateDetail, clock: Clock) -> AnyView {
     let visit = detail.visit.as_ref();
     let full = detail_url(id, &detail.name, visit.map(|visit| visit.entered_event_id));
     view! {
-        <h2 id="detail-title">
+        <h2 id="detail-title" data-testid="state-name">
             {detail.name.clone()} " " <span class="hint">{format!("{:?}", detail.kind)}</span>
             {visit.map(|visit| state_badge(visit.status))}
         </h2>

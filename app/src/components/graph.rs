@@ -12,7 +12,7 @@ use model::{Execution, JobId, StateKind, StateStatus, StateView};
 
 use super::{
     progress::percent,
-    status::{Tone, state_label, state_tone},
+    status::{Tone, state_label, state_name, state_tone},
 };
 
 /// Corners of lines are rounded by this many pixels.
@@ -279,6 +279,8 @@ fn node(
     svg::a()
         .attr("href", state_href(id, &place.name, None))
         .attr("class", class)
+        .attr("data-state", place.name.clone())
+        .attr("data-status", state_name(status))
         .attr("aria-label", label)
         .attr("aria-current", is_chosen.then_some("true"))
         .child(view! {

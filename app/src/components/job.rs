@@ -13,7 +13,9 @@ pub fn header(job: &JobSummary, execution_arn: Option<&str>, clock: Clock) -> An
         <header class="job-head">
             <div class="title-line">
                 <h1>{job.title.clone()}</h1>
-                {status::job_badge(job.status)}
+                <span data-testid="job-status" data-status=job.status.as_str()>
+                    {status::job_badge(job.status)}
+                </span>
                 {rerun::stop(job.id, job.status)}
             </div>
             <dl class="facts">
@@ -88,7 +90,7 @@ pub fn outcome_above(view: &JobView) -> AnyView {
     };
     let id = job.id;
     view! {
-        <section class=class aria-labelledby="failure-title">
+        <section class=class aria-labelledby="failure-title" data-testid="job-error">
             <h2 id="failure-title">
                 {verdict}
                 {failed_state

@@ -15,13 +15,13 @@ pub struct RerunText {
 pub fn rerun_text(offer: &RerunOffer) -> RerunText {
     match offer {
         RerunOffer::Redrive { from_state } => RerunText {
-            button: Some(format!("Redrive from {from_state}")),
+            button: Some(format!("Rerun: redrive from {from_state}")),
             explanation: format!(
                 "The same execution goes on from {from_state}; what has succeeded is kept."
             ),
         },
         RerunOffer::Restart { reason } => RerunText {
-            button: Some("Run again as a new execution".to_owned()),
+            button: Some("Rerun as a new execution".to_owned()),
             explanation: reason.clone(),
         },
         RerunOffer::Unavailable { reason } => RerunText {
@@ -40,12 +40,12 @@ pub fn rerun(id: JobId, offer: &RerunOffer) -> AnyView {
             <form method="post" action=format!("/jobs/{id}/rerun") class="actions">
                 {text
                     .button
-                    .map(|button| view! { <button class="button primary">{button}</button> })}
+                    .map(|button| view! { <button type="submit" class="button primary">{button}</button> })}
                 {restart
                     .then(|| {
                         view! {
-                            <button class="button" name="mode" value="restart">
-                                "Run again as a new execution"
+                            <button type="submit" class="button" name="mode" value="restart">
+                                "Start a new execution instead"
                             </button>
                         }
                     })}
@@ -62,7 +62,7 @@ pub fn stop(id: JobId, status: JobStatus) -> AnyView {
         .then(|| {
             view! {
                 <form method="post" action=format!("/jobs/{id}/stop")>
-                    <button class="button danger">"Stop execution"</button>
+                    <button type="submit" class="button danger">"Stop execution"</button>
                 </form>
             }
         })
@@ -78,16 +78,16 @@ mod tests {
         let redrive = rerun_text(&RerunOffer::Redrive {
             from_state: "Inspect".to_owned(),
         });
-        assert_eq!(redrive.button.as_deref(), Some("Redrive from Inspect"));
+        assert_eq!(
+            redrive.button.as_deref(),
+            Some("Rerun: redrive from Inspect")
+        );
         assert!(redrive.explanation.contains("what has succeeded is kept"));
 
         let restart = rerun_text(&RerunOffer::Restart {
             reason: "The execution ended in a Fail state.".to_owned(),
         });
-        assert_eq!(
-            restart.button.as_deref(),
-            Some("Run again as a new execution")
-        );
+        assert_eq!(restart.button.as_deref(), Some("Rerun as a new execution"));
         assert_eq!(restart.explanation, "The execution ended in a Fail state.");
 
         let unavailable = rerun_text(&RerunOffer::Unavailable {

@@ -84,6 +84,19 @@ pub fn state_label(status: StateStatus) -> &'static str {
     }
 }
 
+/// A state's status as in JSON: `succeeded`.
+pub fn state_name(status: StateStatus) -> &'static str {
+    match status {
+        StateStatus::Idle => "idle",
+        StateStatus::Running => "running",
+        StateStatus::Retrying => "retrying",
+        StateStatus::Succeeded => "succeeded",
+        StateStatus::Caught => "caught",
+        StateStatus::Failed => "failed",
+        StateStatus::Aborted => "aborted",
+    }
+}
+
 /// The icon alone; the word must stand beside it.
 pub fn icon(tone: Tone) -> impl IntoView {
     view! {

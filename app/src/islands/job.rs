@@ -82,7 +82,7 @@ pub fn JobPanel(
                         })}
                     {graph::legend()}
                 </section>
-                <section class="panel detail" id="detail" aria-labelledby="detail-title">
+                <section class="panel detail" id="detail" aria-labelledby="detail-title" data-testid="state-detail">
                     {move || detail.with(|detail| detail::panel(id, detail.as_ref(), clock))}
                 </section>
             </div>

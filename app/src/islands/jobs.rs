@@ -110,7 +110,7 @@ fn row(job: &JobSummary, clock: Clock) -> AnyView {
         count => Some(format!("{count} reruns")),
     };
     view! {
-        <tr class=tone.class()>
+        <tr class=tone.class() data-testid="job-row">
             <td>{status::job_badge(job.status)}</td>
             <th scope="row">
                 <a class="row-link" href=format!("/jobs/{}", job.id)>

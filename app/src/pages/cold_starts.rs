@@ -181,7 +181,7 @@ fn compare(view: &ColdStartView) -> AnyView {
         .into_any(),
     };
     view! {
-        <section class="panel" aria-labelledby="compare-title">
+        <section class="panel" aria-labelledby="compare-title" data-testid="comparison">
             <h2 id="compare-title">"Compare two images"</h2>
             {form} {result}
         </section>
@@ -283,7 +283,12 @@ fn table(view: &ColdStartView) -> AnyView {
                 row.function.clone()
             };
             view! {
-                <tr class=(row.function == "*").then_some("all")>
+                <tr
+                    class=(row.function == "*").then_some("all")
+                    data-testid="cold-start-row"
+                    data-function=row.function.clone()
+                    data-digest=row.digest.clone()
+                >
                     <th scope="row">{function}</th>
                     <td>
                         <code title=row.digest.clone()>{short_digest(&row.digest)}</code>

@@ -85,7 +85,11 @@ fn image(image: &Image, clock: Clock) -> AnyView {
         image.tags.join(", ")
     };
     view! {
-        <article class=if live { "panel image live" } else { "panel image" }>
+        <article
+            class=if live { "panel image live" } else { "panel image" }
+            data-testid="image"
+            data-digest=image.digest.clone()
+        >
             <div class="title-line">
                 <h2>{title}</h2>
                 {live.then(|| badge(Tone::Succeeded, "Live"))}

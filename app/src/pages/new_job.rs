@@ -93,7 +93,7 @@ fn form(pipeline: String, schema: &Value, refused: Option<SubmitFailure>) -> Any
                 {controls(others)}
             </fieldset>
             <p>
-                <button class="button primary">"Submit job"</button>
+                <button type="submit" class="button primary">"Submit job"</button>
             </p>
         </form>
     }
