@@ -21,6 +21,9 @@ use crate::sqs::Sqs;
 use crate::store::{Store, StoreError};
 use crate::wire::AwsError;
 
+/// How long requests in flight, and then the store, may take to end.
+const GRACE: Duration = Duration::from_secs(2);
+
 /// Why `local` does not start; each message is one sentence for a terminal.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
@@ -131,6 +134,7 @@ impl Services {
 pub struct Server {
     address: SocketAddr,
     services: Arc<Services>,
+    store: Store,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
@@ -151,21 +155,25 @@ impl Server {
         &self.services
     }
 
-    /// Ends the sandboxes, lets requests in flight end for a moment, and closes the port.
+    /// Ends the sandboxes, lets requests in flight end for a moment, closes the port and the store.
     pub async fn shutdown(self) {
         let Server {
             services,
+            store,
             stop,
             mut task,
             ..
         } = self;
         let _ = stop.send(());
+        // First: what happens to the sandboxes from here on is no outcome of anybody's task.
+        store.stopping.cancel();
         services.lambda.shutdown().await;
-        if tokio::time::timeout(Duration::from_secs(2), &mut task)
-            .await
-            .is_err()
-        {
+        if tokio::time::timeout(GRACE, &mut task).await.is_err() {
             task.abort();
+        }
+        services.logs.flush().await;
+        if tokio::time::timeout(GRACE, store.close()).await.is_err() {
+            tracing::warn!("the store was still in use");
         }
     }
 }
@@ -200,6 +208,7 @@ pub async fn serve(config: Config) -> Result<Server, ServeError> {
     Ok(Server {
         address,
         services,
+        store,
         stop,
         task,
     })

@@ -16,6 +16,7 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{Sqlite, Transaction};
+use tokio_util::sync::CancellationToken;
 
 /// Why the data directory cannot be used; each message is one sentence for a terminal.
 #[derive(Debug, thiserror::Error)]
@@ -53,7 +54,9 @@ pub struct Store {
     pub data: Arc<Path>,
     /// Where this `local` is reached, e.g. `http://127.0.0.1:4566`; no slash at the end.
     pub endpoint: Arc<str>,
-    _lock: Arc<File>,
+    /// Ends the tasks that work in the background: each waits for it beside what else it waits for.
+    pub stopping: CancellationToken,
+    lock: Arc<File>,
 }
 
 impl Store {
@@ -92,8 +95,18 @@ impl Store {
             db,
             data: data.into(),
             endpoint: endpoint.into(),
-            _lock: Arc::new(lock),
+            stopping: CancellationToken::new(),
+            lock: Arc::new(lock),
         })
+    }
+
+    /// Ends background work, closes the database and lets go of the directory, whoever still holds a clone.
+    pub async fn close(&self) {
+        self.stopping.cancel();
+        self.db.close().await;
+        if let Err(error) = self.lock.unlock() {
+            tracing::warn!(%error, "the data directory's lock stays until this process ends");
+        }
     }
 
     /// A transaction that holds the write lock from its start.
@@ -114,9 +127,11 @@ mod tests {
             .unwrap();
         let second = Store::open(directory.path(), "http://127.0.0.1:2").await;
         assert!(matches!(second, Err(StoreError::Taken { .. })));
-        drop(first);
+        let held = first.clone();
+        first.close().await;
         Store::open(directory.path(), "http://127.0.0.1:2")
             .await
             .unwrap();
+        assert!(held.stopping.is_cancelled());
     }
 }

@@ -18,6 +18,7 @@ mod watchman;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio_util::sync::CancellationToken;
 
 use crate::cloudwatch::CloudWatch;
 use crate::config::Config;
@@ -54,6 +55,7 @@ pub struct Lambda {
     logs: Arc<Logs>,
     cloudwatch: Arc<CloudWatch>,
     elsewhere: Option<Elsewhere>,
+    stopping: CancellationToken,
 }
 
 /// Another Lambda, to which the other services' invocations go.
@@ -88,12 +90,14 @@ impl Lambda {
             endpoint,
             client: reqwest::Client::new(),
         });
+        let stopping = store.stopping.clone();
         Ok(Arc::new(Lambda {
             functions: Functions::open(store).await?,
             pool,
             logs,
             cloudwatch,
             elsewhere,
+            stopping,
         }))
     }
 
@@ -101,12 +105,21 @@ impl Lambda {
     /// a version or alias. Dropping the future does not stop the invocation.
     ///
     /// Errors are Lambda's own (`ResourceNotFoundException`, `TooManyRequestsException`, …); a function
-    /// that failed is not an error but an [`Invocation`] with `function_error`.
+    /// that failed is not an error but an [`Invocation`] with `function_error`. While `local` stops, nothing
+    /// is answered any more: sandboxes that are ended by that have not failed, and whoever was waiting asks
+    /// again after the next start.
     pub async fn invoke(&self, function: &str, payload: Bytes) -> Result<Invocation, AwsError> {
         let (name, qualifier) = parse_name(function)?;
-        match &self.elsewhere {
-            Some(elsewhere) => elsewhere.invoke(&name, qualifier.as_deref(), payload).await,
-            None => self.invoke_here(&name, qualifier.as_deref(), payload).await,
+        let invocation = async {
+            match &self.elsewhere {
+                Some(elsewhere) => elsewhere.invoke(&name, qualifier.as_deref(), payload).await,
+                None => self.invoke_here(&name, qualifier.as_deref(), payload).await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = self.stopping.cancelled() => std::future::pending().await,
+            invocation = invocation => invocation,
         }
     }
 

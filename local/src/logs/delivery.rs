@@ -45,14 +45,18 @@ struct Event {
     message: String,
 }
 
-/// Delivers for as long as the process lives.
+/// Delivers until the store closes.
 pub(super) async fn run(store: Store, kinesis: Arc<Kinesis>, written: Arc<Notify>) {
     loop {
-        written.notified().await;
+        tokio::select! {
+            () = written.notified() => {}
+            () = store.stopping.cancelled() => return,
+        }
         loop {
             match pass(&store, &kinesis).await {
                 Ok(true) => {}
                 Ok(false) => break,
+                Err(_) if store.stopping.is_cancelled() => return,
                 Err(error) => {
                     tracing::warn!(%error, "delivery of log events will be tried again");
                     tokio::time::sleep(RETRY).await;

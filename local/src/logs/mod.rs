@@ -115,6 +115,13 @@ impl Logs {
         let _ = self.queue.send(Batch { lines, done: None }).await;
     }
 
+    /// Waits until what was handed over before is durable.
+    pub async fn flush(&self) {
+        if let Err(error) = self.append(Vec::new()).await {
+            tracing::warn!(%error, "the last log events were lost");
+        }
+    }
+
     /// Makes a log group if it is not there.
     pub async fn ensure_group(&self, name: &str) -> Result<(), AwsError> {
         sqlx::query("INSERT OR IGNORE INTO logs_groups (name, created_at_ms) VALUES (?, ?)")

@@ -1,0 +1,191 @@
+//! S3 as browsers and workers use it: presigned URLs whose signatures are checked.
+
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use reqwest::header::RANGE;
+use rusty_s3::actions::{CompleteMultipartUpload, CreateMultipartUpload, UploadPart};
+use rusty_s3::{Bucket, Credentials, S3Action, UrlStyle};
+
+use crate::aws::Aws;
+
+const TTL: Duration = Duration::from_secs(60);
+
+fn bucket(aws: &Aws) -> Bucket {
+    Bucket::new(
+        aws.endpoint.parse().unwrap(),
+        UrlStyle::Path,
+        "gantry-media",
+        "us-east-1",
+    )
+    .unwrap()
+}
+
+#[tokio::test]
+async fn any_access_key_with_the_one_secret_reads_and_writes() {
+    let data = tempfile::tempdir().unwrap();
+    let aws = Aws::start(data.path()).await;
+    let (bucket, keys) = (bucket(&aws), Credentials::new("whoever", "local"));
+    let create = bucket.create_bucket(&keys).sign(TTL);
+    assert_eq!(
+        aws.client.put(create).send().await.unwrap().status(),
+        StatusCode::OK
+    );
+    let put = bucket.put_object(Some(&keys), "jobs/1/a b.txt").sign(TTL);
+    assert_eq!(
+        aws.client
+            .put(put)
+            .body("content")
+            .send()
+            .await
+            .unwrap()
+            .status(),
+        StatusCode::OK
+    );
+    let get = bucket.get_object(Some(&keys), "jobs/1/a b.txt").sign(TTL);
+    let part = aws
+        .client
+        .get(get.clone())
+        .header(RANGE, "bytes=3-")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(part.status(), StatusCode::PARTIAL_CONTENT);
+    assert_eq!(part.text().await.unwrap(), "tent");
+
+    let stranger = bucket
+        .get_object(
+            Some(&Credentials::new("whoever", "guessed")),
+            "jobs/1/a b.txt",
+        )
+        .sign(TTL);
+    assert_eq!(
+        aws.client.get(stranger).send().await.unwrap().status(),
+        StatusCode::FORBIDDEN
+    );
+    let mut anonymous = get;
+    anonymous.set_query(None);
+    assert_eq!(
+        aws.client.get(anonymous).send().await.unwrap().status(),
+        StatusCode::FORBIDDEN
+    );
+    aws.server.shutdown().await;
+
+    let aws = Aws::start(data.path()).await;
+    let get = self::bucket(&aws)
+        .get_object(Some(&keys), "jobs/1/a b.txt")
+        .sign(TTL);
+    assert_eq!(
+        aws.client
+            .get(get)
+            .send()
+            .await
+            .unwrap()
+            .text()
+            .await
+            .unwrap(),
+        "content"
+    );
+    aws.server.shutdown().await;
+}
+
+#[tokio::test]
+async fn parts_become_one_object() {
+    let data = tempfile::tempdir().unwrap();
+    let aws = Aws::start(data.path()).await;
+    let (bucket, keys) = (bucket(&aws), Credentials::new("whoever", "local"));
+    aws.client
+        .put(bucket.create_bucket(&keys).sign(TTL))
+        .send()
+        .await
+        .unwrap();
+    let begin = CreateMultipartUpload::new(&bucket, Some(&keys), "source").sign(TTL);
+    let begun = aws
+        .client
+        .post(begin)
+        .send()
+        .await
+        .unwrap()
+        .text()
+        .await
+        .unwrap();
+    let upload = CreateMultipartUpload::parse_response(&begun).unwrap();
+    let (first, second) = (vec![1; 5 << 20], vec![2; 10]);
+    let mut tags = Vec::new();
+    for (number, part) in [(1, &first), (2, &second)] {
+        let put =
+            UploadPart::new(&bucket, Some(&keys), "source", number, upload.upload_id()).sign(TTL);
+        let put = aws.client.put(put).body(part.clone()).send().await.unwrap();
+        tags.push(put.headers()["etag"].to_str().unwrap().to_owned());
+    }
+    let tags = tags.iter().map(String::as_str);
+    let complete =
+        CompleteMultipartUpload::new(&bucket, Some(&keys), "source", upload.upload_id(), tags);
+    let url = complete.sign(TTL);
+    let done = aws
+        .client
+        .post(url)
+        .body(complete.body())
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(done.status(), StatusCode::OK);
+    let got = aws
+        .client
+        .get(bucket.get_object(Some(&keys), "source").sign(TTL))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(got.bytes().await.unwrap(), [first, second].concat());
+    aws.server.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_browser_on_another_port_may_upload() {
+    let data = tempfile::tempdir().unwrap();
+    let aws = Aws::start(data.path()).await;
+    let (bucket, keys) = (bucket(&aws), Credentials::new("whoever", "local"));
+    aws.client
+        .put(bucket.create_bucket(&keys).sign(TTL))
+        .send()
+        .await
+        .unwrap();
+    let put = bucket.put_object(Some(&keys), "uploads/1/x").sign(TTL);
+    let asked = aws
+        .client
+        .request(reqwest::Method::OPTIONS, put.clone())
+        .header("origin", "http://127.0.0.1:8080")
+        .header("access-control-request-method", "PUT")
+        .header("access-control-request-headers", "content-type")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(asked.status(), StatusCode::NO_CONTENT);
+    assert_eq!(
+        asked.headers()["access-control-allow-origin"],
+        "http://127.0.0.1:8080"
+    );
+    assert_eq!(
+        asked.headers()["access-control-allow-headers"],
+        "content-type"
+    );
+    let done = aws
+        .client
+        .put(put)
+        .header("origin", "http://127.0.0.1:8080")
+        .body("x")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        done.headers()["access-control-allow-origin"],
+        "http://127.0.0.1:8080"
+    );
+    assert!(
+        done.headers()["access-control-expose-headers"]
+            .to_str()
+            .unwrap()
+            .contains("ETag")
+    );
+    aws.server.shutdown().await;
+}
