@@ -42,7 +42,7 @@ pub async fn handle(invocation: &Invocation<'_>, input: Input) -> Result<Made, F
     let file = folder.path().join("waveform.png");
     let (width, height) = WAVEFORM;
     let filter = format!(
-        "[0:{}]asplit=2[measured][drawn];[measured]ebur128=peak=true:framelog=verbose[loudness];[drawn]aformat=channel_layouts=mono,showwavespic=s={width}x{height}:colors={COLOUR}:scale=sqrt[waveform]",
+        "[0:{}]asplit=2[measured][drawn];[measured]ebur128=peak=true:framelog=verbose[loudness];[drawn]aformat=channel_layouts=mono,showwavespic=s={width}x{height}:colors={COLOUR}:scale=sqrt:filter=peak[waveform]",
         audio.stream
     );
     let after = [

@@ -253,13 +253,42 @@ impl Product<'_> {
 
 /// A folder for what ffmpeg writes; gone when dropped.
 fn scratch() -> Result<tempfile::TempDir, Failure> {
+    remove_orphans(&std::env::temp_dir());
+    let prefix = format!("{SCRATCH}{}-", std::process::id());
     tempfile::Builder::new()
-        .prefix("gantry-")
+        .prefix(&prefix)
         .tempdir()
         .map_err(|error| {
             let message = format!("the function's disk takes no new folder: {error}");
             Failure::new(Kind::WorkerBroken, message)
         })
+}
+
+/// What folders of [`scratch`] are called, before the process's id.
+const SCRATCH: &str = "gantry-worker-";
+
+/// Removes folders of workers that were killed: Lambda keeps `/tmp` when it starts a timed-out function anew.
+fn remove_orphans(folder: &Path) {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let process = name.to_str().and_then(|name| {
+            name.strip_prefix(SCRATCH)?
+                .split('-')
+                .next()?
+                .parse::<u32>()
+                .ok()
+        });
+        let gone = |process: u32| {
+            Path::new("/proc/self").exists() && !Path::new(&format!("/proc/{process}")).exists()
+        };
+        if process.is_some_and(gone) {
+            // Another worker may be removing it too; what stays is tried again next time.
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 /// Reads a file that ffmpeg should have written.
@@ -269,4 +298,36 @@ async fn product(file: &Path, what: &str) -> Result<Vec<u8>, Failure> {
             format!("ffmpeg ended well but wrote no {what} ({error}): check that the source plays");
         Failure::new(Kind::MediaEncodeFailed, message)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_of_dead_workers_go_and_of_living_ones_stay() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let own = format!("{SCRATCH}{}-abc", std::process::id());
+        // Above the kernel's largest process id (2^22).
+        let dead = format!("{SCRATCH}4194305-abc");
+        for name in [own.as_str(), dead.as_str(), "gantry-other"] {
+            std::fs::create_dir(folder.path().join(name)).expect("a folder");
+        }
+        remove_orphans(folder.path());
+        let left = |name: &str| folder.path().join(name).exists();
+        assert!(left(&own) && left("gantry-other"));
+        assert!(!left(&dead));
+    }
+
+    #[test]
+    fn every_step_is_found_by_its_name() {
+        for step in Step::ALL {
+            assert_eq!(step.name().parse(), Ok(step));
+        }
+        assert!(
+            "nope"
+                .parse::<Step>()
+                .is_err_and(|words| words.contains("inspect, transfer"))
+        );
+    }
 }
