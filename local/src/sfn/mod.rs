@@ -1,19 +1,130 @@
-//! Step Functions.
+//! Step Functions: the API, and the driving of executions over the pure crate `asl`.
+//!
+//! Owns state machines, executions and their histories in the store, and everything `asl` refuses: the clock,
+//! timers, tasks, durability. An execution is its start and its inputs: both are in the store before anything
+//! is done about them ([`journal`]), and after `kill -9` they are replayed ([`restore`]). Refuses Express
+//! workflows, activities, task tokens and every integration but Lambda's.
+//! <https://docs.aws.amazon.com/step-functions/latest/apireference/Welcome.html>
 
-use std::sync::Arc;
+mod arn;
+mod change;
+mod definition;
+mod driver;
+mod execution;
+mod history;
+mod input;
+mod journal;
+mod machine;
+mod redrive;
+mod restore;
+mod tags;
+mod task;
+mod timer;
+mod token;
 
+use std::collections::HashMap;
+use std::sync::atomic::AtomicI64;
+use std::sync::{Arc, Mutex};
+
+use asl::StateMachine;
 use serde_json::Value;
 
 use crate::events::Events;
 use crate::lambda::Lambda;
 use crate::store::Store;
-use crate::wire::AwsError;
+use crate::wire::{AwsError, input};
+
+use driver::Driver;
+use journal::Journal;
+
+/// What this module answers.
+const OPERATIONS: &[&str] = &[
+    "CreateStateMachine",
+    "DeleteStateMachine",
+    "DescribeExecution",
+    "DescribeStateMachine",
+    "DescribeStateMachineForExecution",
+    "GetExecutionHistory",
+    "ListExecutions",
+    "ListStateMachines",
+    "ListTagsForResource",
+    "RedriveExecution",
+    "StartExecution",
+    "StopExecution",
+    "TagResource",
+    "UntagResource",
+    "UpdateStateMachine",
+    "ValidateStateMachineDefinition",
+];
+
+const TABLES: &[&str] = &[
+    "CREATE TABLE IF NOT EXISTS sfn_machines (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        arn TEXT NOT NULL UNIQUE,
+        name TEXT NOT NULL,
+        revision INTEGER NOT NULL,
+        tags TEXT NOT NULL,
+        created_at_ms INTEGER NOT NULL,
+        deleting INTEGER NOT NULL DEFAULT 0)",
+    "CREATE TABLE IF NOT EXISTS sfn_revisions (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        machine INTEGER NOT NULL,
+        revision_id TEXT,
+        definition TEXT NOT NULL,
+        role_arn TEXT NOT NULL,
+        logging TEXT NOT NULL,
+        tracing TEXT NOT NULL,
+        updated_at_ms INTEGER NOT NULL)",
+    "CREATE INDEX IF NOT EXISTS sfn_revisions_machine ON sfn_revisions (machine)",
+    "CREATE TABLE IF NOT EXISTS sfn_executions (
+        id INTEGER PRIMARY KEY,
+        machine INTEGER NOT NULL,
+        revision INTEGER NOT NULL,
+        arn TEXT NOT NULL UNIQUE,
+        name TEXT NOT NULL,
+        seed INTEGER NOT NULL,
+        status TEXT NOT NULL,
+        input TEXT NOT NULL,
+        output TEXT,
+        error TEXT,
+        cause TEXT,
+        trace_header TEXT,
+        started_at_ms INTEGER NOT NULL,
+        stopped_at_ms INTEGER,
+        listed_at_ms INTEGER NOT NULL,
+        redrive_refusal TEXT,
+        redrive_count INTEGER NOT NULL DEFAULT 0,
+        redriven_at_ms INTEGER,
+        redrive_token TEXT)",
+    "CREATE INDEX IF NOT EXISTS sfn_executions_listed
+        ON sfn_executions (machine, listed_at_ms, id)",
+    "CREATE INDEX IF NOT EXISTS sfn_executions_listed_by_status
+        ON sfn_executions (machine, status, listed_at_ms, id)",
+    "CREATE INDEX IF NOT EXISTS sfn_executions_running
+        ON sfn_executions (id) WHERE status = 'RUNNING'",
+    "CREATE TABLE IF NOT EXISTS sfn_steps (
+        id INTEGER PRIMARY KEY,
+        execution INTEGER NOT NULL,
+        seq INTEGER NOT NULL,
+        at_ms INTEGER NOT NULL,
+        input TEXT,
+        events TEXT,
+        last_event_id INTEGER NOT NULL)",
+    "CREATE UNIQUE INDEX IF NOT EXISTS sfn_steps_seq ON sfn_steps (execution, seq)",
+    "CREATE INDEX IF NOT EXISTS sfn_steps_events
+        ON sfn_steps (execution, last_event_id) WHERE events IS NOT NULL",
+];
 
 /// State machines and their executions.
 pub struct Sfn {
-    _store: Store,
-    _lambda: Arc<Lambda>,
-    _events: Arc<Events>,
+    store: Store,
+    driver: Arc<Driver>,
+    /// The number of the next execution.
+    next_execution: AtomicI64,
+    /// Definitions that were parsed already, by the row of their revision.
+    parsed: Mutex<HashMap<i64, Arc<StateMachine>>>,
+    /// Held while an execution is taken up again, so that two redrives of one execution do not meet.
+    redriving: tokio::sync::Mutex<()>,
 }
 
 impl Sfn {
@@ -23,19 +134,52 @@ impl Sfn {
         lambda: Arc<Lambda>,
         events: Arc<Events>,
     ) -> Result<Arc<Sfn>, AwsError> {
-        Ok(Arc::new(Sfn {
-            _store: store,
-            _lambda: lambda,
-            _events: events,
-        }))
+        for statement in TABLES {
+            sqlx::query(*statement).execute(&store.db).await?;
+        }
+        let last: Option<i64> = sqlx::query_scalar("SELECT MAX(id) FROM sfn_executions")
+            .fetch_one(&store.db)
+            .await?;
+        let journal = Journal::open(store.clone(), events);
+        let sfn = Arc::new(Sfn {
+            store,
+            driver: Driver::new(lambda, journal),
+            next_execution: AtomicI64::new(last.unwrap_or(0) + 1),
+            parsed: Mutex::default(),
+            redriving: tokio::sync::Mutex::default(),
+        });
+        sfn.finish_deletions().await?;
+        sfn.resume_all().await?;
+        Ok(sfn)
     }
 
     /// Answers one operation of the API.
-    pub async fn call(&self, operation: &str, _input: Value) -> Result<Value, AwsError> {
-        Err(AwsError::unknown_operation(
-            "Step Functions",
-            operation,
-            &[],
-        ))
+    pub async fn call(&self, operation: &str, body: Value) -> Result<Value, AwsError> {
+        match operation {
+            "CreateStateMachine" => self.create_state_machine(input(body)?).await,
+            "UpdateStateMachine" => self.update_state_machine(input(body)?).await,
+            "DeleteStateMachine" => self.delete_state_machine(input(body)?).await,
+            "DescribeStateMachine" => self.describe_state_machine(input(body)?).await,
+            "ListStateMachines" => self.list_state_machines(input(body)?).await,
+            "DescribeStateMachineForExecution" => {
+                self.describe_state_machine_for_execution(input(body)?)
+                    .await
+            }
+            "ValidateStateMachineDefinition" => definition::validate(input(body)?),
+            "StartExecution" => self.start_execution(input(body)?).await,
+            "StopExecution" => self.stop_execution(input(body)?).await,
+            "DescribeExecution" => self.describe_execution(input(body)?).await,
+            "ListExecutions" => self.list_executions(input(body)?).await,
+            "GetExecutionHistory" => self.get_execution_history(input(body)?).await,
+            "RedriveExecution" => self.redrive_execution(input(body)?).await,
+            "TagResource" => self.tag_resource(input(body)?).await,
+            "UntagResource" => self.untag_resource(input(body)?).await,
+            "ListTagsForResource" => self.list_tags_for_resource(input(body)?).await,
+            _ => Err(AwsError::unknown_operation(
+                "Step Functions",
+                operation,
+                OPERATIONS,
+            )),
+        }
     }
 }

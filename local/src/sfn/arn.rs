@@ -1,0 +1,85 @@
+//! Names and ARNs of Step Functions: their rules and how they are put together.
+//! <https://docs.aws.amazon.com/step-functions/latest/dg/concepts-amazon-resource-names.html>
+
+use crate::wire::{ACCOUNT, AwsError, REGION};
+
+/// The ARN of a state machine.
+pub fn of_machine(name: &str) -> String {
+    format!("arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{name}")
+}
+
+/// The ARN of an execution.
+pub fn of_execution(machine: &str, name: &str) -> String {
+    format!("arn:aws:states:{REGION}:{ACCOUNT}:execution:{machine}:{name}")
+}
+
+/// Errors with `InvalidName` unless AWS would take the name.
+pub fn check_name(name: &str) -> Result<(), AwsError> {
+    let allowed = |c: char| {
+        !c.is_whitespace()
+            && !c.is_control()
+            && !"<>{}[]?*\"#%\\^|~`$&,;:/".contains(c)
+            && !matches!(c, '\u{fffe}' | '\u{ffff}' | '\u{10ffff}')
+    };
+    if name.is_empty() || name.chars().count() > 80 || !name.chars().all(allowed) {
+        return Err(AwsError::bad_request(
+            "InvalidName",
+            format!("Invalid Name: '{name}'"),
+        ));
+    }
+    Ok(())
+}
+
+/// Errors with `InvalidArn` unless the text is an ARN of Step Functions of that kind.
+pub fn check(arn: &str, kind: &str) -> Result<(), AwsError> {
+    let refuse = |reason: String| {
+        Err(AwsError::bad_request(
+            "InvalidArn",
+            format!("Invalid Arn: '{reason}'"),
+        ))
+    };
+    let parts: Vec<&str> = arn.split(':').collect();
+    if parts.first() != Some(&"arn") {
+        return refuse(format!("Invalid ARN prefix: {arn}"));
+    }
+    if parts.len() < 7 {
+        return refuse(format!(
+            "ARN must be in the format of arn:partition:service:region:account-id:resource-type:resource-id: {arn}"
+        ));
+    }
+    if parts[2] != "states" || parts[5] != kind {
+        return refuse(format!(
+            "Resource type not valid in this context: {}",
+            parts[5]
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        for name in ["a", "job-1_b.c", &"x".repeat(80), "ünï"] {
+            assert!(check_name(name).is_ok(), "{name:?}");
+        }
+        for name in ["", "a b", "a:b", "a/b", "a*", "a\u{7f}", &"x".repeat(81)] {
+            assert_eq!(
+                check_name(name).unwrap_err().code,
+                "InvalidName",
+                "{name:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn arns() {
+        assert!(check(&of_machine("m"), "stateMachine").is_ok());
+        assert!(check(&of_execution("m", "e"), "execution").is_ok());
+        assert!(check(&of_machine("m"), "execution").is_err());
+        assert!(check("nonsense", "stateMachine").is_err());
+        assert!(check("arn:aws:states", "stateMachine").is_err());
+    }
+}

@@ -1,0 +1,157 @@
+//! Definitions: which are taken, and how AWS says what is wrong with the others.
+
+use asl::{Diagnostic, Severity, StateMachine};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::wire::AwsError;
+
+/// Most diagnostics in one answer, and unless asked for more or fewer.
+const DIAGNOSTICS_MAX: usize = 100;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Validate {
+    definition: String,
+    severity: Option<String>,
+    max_results: Option<usize>,
+}
+
+/// The state machine that a definition defines; errors with `InvalidDefinition` that names everything wrong.
+pub fn parse(definition: &str) -> Result<StateMachine, AwsError> {
+    let parsed = asl::parse(definition);
+    let wrong: Vec<String> = parsed
+        .diagnostics
+        .iter()
+        .filter(|diagnostic| diagnostic.severity == Severity::Error)
+        .map(|diagnostic| format!("{}: {}", code(definition, diagnostic), say(diagnostic)))
+        .collect();
+    match parsed.machine {
+        Some(machine) if wrong.is_empty() => Ok(machine),
+        _ => Err(AwsError::bad_request(
+            "InvalidDefinition",
+            format!("Invalid State Machine Definition: '{}'", wrong.join(", ")),
+        )),
+    }
+}
+
+/// ValidateStateMachineDefinition.
+pub(super) fn validate(ask: Validate) -> Result<Value, AwsError> {
+    let limit = match ask.max_results {
+        None | Some(0) => DIAGNOSTICS_MAX,
+        Some(limit) if limit <= DIAGNOSTICS_MAX => limit,
+        Some(limit) => {
+            return Err(AwsError::validation(format!(
+                "1 validation error detected: Value '{limit}' at 'maxResults' failed to satisfy constraint: Member must have value less than or equal to {DIAGNOSTICS_MAX}"
+            )));
+        }
+    };
+    let parsed = asl::parse(&ask.definition);
+    let all: Vec<Value> = parsed
+        .diagnostics
+        .iter()
+        .filter(|diagnostic| {
+            diagnostic.severity == Severity::Error || ask.severity.as_deref() == Some("WARNING")
+        })
+        .map(|diagnostic| {
+            let severity = match diagnostic.severity {
+                Severity::Error => "ERROR",
+                Severity::Warning => "WARNING",
+            };
+            let mut answer = json!({
+                "severity": severity,
+                "code": code(&ask.definition, diagnostic),
+                "message": sentence(diagnostic),
+            });
+            if !diagnostic.pointer.is_empty() {
+                answer["location"] = json!(diagnostic.pointer);
+            }
+            answer
+        })
+        .collect();
+    let truncated = all.len() > limit;
+    Ok(json!({
+        "result": if parsed.is_valid() { "OK" } else { "FAIL" },
+        "diagnostics": all.into_iter().take(limit).collect::<Vec<_>>(),
+        "truncated": truncated,
+    }))
+}
+
+fn code(definition: &str, diagnostic: &Diagnostic) -> &'static str {
+    let is_json = || serde_json::from_str::<serde::de::IgnoredAny>(definition).is_ok();
+    if diagnostic.pointer.is_empty() && !is_json() {
+        "INVALID_JSON_DESCRIPTION"
+    } else {
+        "SCHEMA_VALIDATION_FAILED"
+    }
+}
+
+fn sentence(diagnostic: &Diagnostic) -> String {
+    match &diagnostic.hint {
+        Some(hint) => format!("{} ({hint})", diagnostic.message),
+        None => diagnostic.message.clone(),
+    }
+}
+
+fn say(diagnostic: &Diagnostic) -> String {
+    let pointer = &diagnostic.pointer;
+    if pointer.is_empty() {
+        sentence(diagnostic)
+    } else {
+        format!("{} at {pointer}", sentence(diagnostic))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"{"StartAt":"A","States":{"A":{"Type":"Succeed"}}}"#;
+
+    fn validation(definition: &str) -> Value {
+        validate(Validate {
+            definition: definition.into(),
+            severity: None,
+            max_results: None,
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn a_good_definition_is_taken() {
+        assert!(parse(GOOD).is_ok());
+        assert_eq!(validation(GOOD)["result"], "OK");
+    }
+
+    #[test]
+    fn a_bad_definition_is_refused_with_places() {
+        let bad = r#"{"StartAt":"A","States":{"A":{"Type":"Pass","Next":"B"}}}"#;
+        let error = parse(bad).unwrap_err();
+        assert_eq!(error.code, "InvalidDefinition");
+        assert!(
+            error.message.contains("SCHEMA_VALIDATION_FAILED: "),
+            "{}",
+            error.message
+        );
+        assert!(error.message.contains(" at /States/A"), "{}", error.message);
+        let answer = validation(bad);
+        assert_eq!(
+            (&answer["result"], &answer["truncated"]),
+            (&json!("FAIL"), &json!(false))
+        );
+    }
+
+    #[test]
+    fn what_is_not_json_is_called_so() {
+        let error = parse("{").unwrap_err();
+        assert!(
+            error.message.contains("INVALID_JSON_DESCRIPTION"),
+            "{}",
+            error.message
+        );
+        assert_eq!(
+            validation("{")["diagnostics"][0]["code"],
+            "INVALID_JSON_DESCRIPTION"
+        );
+    }
+}

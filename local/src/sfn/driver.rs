@@ -1,0 +1,362 @@
+//! The driver: gives executions their inputs, journals what came of it, then does what they command.
+//!
+//! An execution is a value behind a lock and nothing else: no task of its own, so a hundred thousand waiting
+//! ones cost memory only. The order is always apply → append to the journal → (commit) → act.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use asl::{Command, Execution, HistoryEvent, Input, Outcome, Start, StateMachine};
+use serde_json::Value;
+use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
+
+use super::change::{self, Facts};
+use super::input;
+use super::journal::{Entry, Journal, NewExecution, Row, Step};
+use super::task;
+use super::timer::Timers;
+use crate::lambda::Lambda;
+use crate::wire::now_ms;
+
+/// Drives every execution.
+pub struct Driver {
+    lambda: Arc<Lambda>,
+    journal: Journal,
+    timers: Arc<Timers>,
+    running: Mutex<HashMap<i64, Arc<Mutex<Running>>>>,
+}
+
+/// An execution that is not over.
+pub struct Running {
+    facts: Facts,
+    execution: Execution,
+    /// The number of its next step.
+    seq: i64,
+    last_event_id: i64,
+    /// Its time does not go back, whatever the wall clock does.
+    clock_ms: i64,
+    /// How often it was redriven, and when last.
+    redrives: (i64, Option<i64>),
+    tasks: HashMap<u64, AbortHandle>,
+    timers: HashSet<u64>,
+}
+
+impl Running {
+    /// An execution as it was after its last step.
+    pub fn new(
+        facts: Facts,
+        execution: Execution,
+        next_seq: i64,
+        last_event_id: i64,
+        clock_ms: i64,
+        redrives: (i64, Option<i64>),
+    ) -> Running {
+        Running {
+            facts,
+            execution,
+            seq: next_seq,
+            last_event_id,
+            clock_ms,
+            redrives,
+            tasks: HashMap::new(),
+            timers: HashSet::new(),
+        }
+    }
+
+    /// Why it cannot be redriven, if so.
+    pub fn redrive_refusal(&self) -> Option<String> {
+        self.execution.can_redrive().err()
+    }
+
+    /// What to write for a step, and what to do after that.
+    fn step(
+        &mut self,
+        at_ms: i64,
+        input: Option<&Input>,
+        commands: Vec<Command>,
+    ) -> (Vec<Row>, Vec<Command>) {
+        let mut events: Vec<Value> = Vec::new();
+        let mut rows = Vec::new();
+        let mut acts = Vec::new();
+        for command in commands {
+            match command {
+                Command::Record(event) => {
+                    self.last_event_id = event.id;
+                    events.push(event.to_wire(true));
+                }
+                Command::Finished(outcome) => {
+                    let refusal = self.execution.can_redrive().err();
+                    let status = change::status(self.facts.id, at_ms, &outcome, refusal);
+                    rows.push(Row::Event(change::event(
+                        &self.facts,
+                        &status,
+                        self.redrives,
+                    )));
+                    rows.push(Row::Status(status));
+                    acts.push(Command::Finished(outcome));
+                }
+                other => acts.push(other),
+            }
+        }
+        let step = Step {
+            execution: self.facts.id,
+            seq: self.seq,
+            at_ms,
+            input: input.map(input::write),
+            events: (!events.is_empty()).then(|| Value::Array(events).to_string()),
+            last_event_id: self.last_event_id,
+        };
+        rows.insert(0, Row::Step(step));
+        self.seq += 1;
+        (rows, acts)
+    }
+}
+
+impl Driver {
+    /// A driver without executions.
+    pub fn new(lambda: Arc<Lambda>, journal: Journal) -> Arc<Driver> {
+        let timers = Arc::new(Timers::default());
+        let driver = Arc::new(Driver {
+            lambda,
+            journal,
+            timers: timers.clone(),
+            running: Mutex::default(),
+        });
+        let waiting = Arc::downgrade(&driver);
+        tokio::spawn(async move {
+            loop {
+                let due = timers.due().await;
+                let Some(driver) = waiting.upgrade() else {
+                    return;
+                };
+                for (execution, timer) in due {
+                    let timer = asl::TimerId(timer);
+                    driver.apply(execution, Input::TimerFired { timer });
+                }
+            }
+        });
+        driver
+    }
+
+    /// Starts an execution; the answer is false when there is one of that ARN already, or no machine any more.
+    pub fn start(
+        self: &Arc<Self>,
+        new: NewExecution,
+        machine: Arc<StateMachine>,
+        start: Start,
+    ) -> oneshot::Receiver<bool> {
+        let (id, at_ms) = (new.id, new.started_at_ms);
+        let facts = Facts {
+            id,
+            arn: new.arn.clone(),
+            name: new.name.clone(),
+            machine_arn: start.state_machine_arn.clone(),
+            input: new.input.clone(),
+            started_at_ms: at_ms,
+        };
+        let running = change::status(id, at_ms, &Outcome::Running, None);
+        let event = change::event(&facts, &running, (0, None));
+        let (execution, commands) = Execution::start(machine, start, at_ms);
+        let mut running = Running::new(facts, execution, 0, 0, at_ms, (0, None));
+        let (step, acts) = running.step(at_ms, None, commands);
+        let mut rows = vec![Row::Started(new), Row::Event(event)];
+        rows.extend(step);
+        let (answer, started) = oneshot::channel();
+        let driver = self.clone();
+        self.journal.append(Entry {
+            rows,
+            committed: Box::new(move |written| {
+                if written {
+                    driver.take(running, acts);
+                }
+                let _ = answer.send(written);
+            }),
+        });
+        started
+    }
+
+    /// Goes on with an execution that was replayed.
+    pub fn take(self: &Arc<Self>, running: Running, acts: Vec<Command>) {
+        let id = running.facts.id;
+        let running = Arc::new(Mutex::new(running));
+        lock(&self.running).insert(id, running);
+        self.act(id, acts);
+    }
+
+    /// Goes on with an ended execution from where it failed. The answer comes when that is written.
+    pub fn redrive(
+        self: &Arc<Self>,
+        mut running: Running,
+        token: Option<String>,
+    ) -> oneshot::Receiver<i64> {
+        let at_ms = now_ms().max(running.clock_ms);
+        running.clock_ms = at_ms;
+        running.redrives = (running.redrives.0 + 1, Some(at_ms));
+        let mut status = change::status(running.facts.id, at_ms, &Outcome::Running, None);
+        status.redrive = Some((running.redrives.0, token));
+        let event = change::event(&running.facts, &status, running.redrives);
+        let commands = running.execution.apply(at_ms, Input::Redrive);
+        let (step, acts) = running.step(at_ms, Some(&Input::Redrive), commands);
+        // The execution may end in this very step: then its end is the last thing told.
+        let mut rows = vec![Row::Status(status), Row::Event(event)];
+        rows.extend(step);
+        let (answer, redriven) = oneshot::channel();
+        let driver = self.clone();
+        self.journal.append(Entry {
+            rows,
+            committed: Box::new(move |_| {
+                driver.take(running, acts);
+                let _ = answer.send(at_ms);
+            }),
+        });
+        redriven
+    }
+
+    /// Stops an execution; waits until its end is written. Does nothing if it is over.
+    pub async fn stop(self: &Arc<Self>, id: i64, error: Option<String>, cause: Option<String>) {
+        // An execution can be seen a moment before it can be found here.
+        self.written().await;
+        self.apply(id, Input::Stop { error, cause });
+        self.written().await;
+    }
+
+    /// Ends an execution that cannot go on, with an event that says so.
+    pub fn give_up(&self, facts: &Facts, seq: i64, last_event_id: i64, cause: &str) {
+        let at_ms = now_ms();
+        let outcome = Outcome::Failed {
+            error: Some("States.Runtime".into()),
+            cause: Some(cause.to_owned()),
+        };
+        let event = HistoryEvent {
+            id: last_event_id + 1,
+            previous_event_id: last_event_id,
+            timestamp_ms: at_ms,
+            kind: asl::EventType::ExecutionFailed,
+            details: asl::Details {
+                error: Some("States.Runtime".into()),
+                cause: Some(cause.to_owned()),
+                ..asl::Details::default()
+            },
+        };
+        let status = change::status(facts.id, at_ms, &outcome, Some(cause.to_owned()));
+        self.journal.append(Entry {
+            rows: vec![
+                Row::Step(Step {
+                    execution: facts.id,
+                    seq,
+                    at_ms,
+                    input: None,
+                    events: Some(Value::Array(vec![event.to_wire(true)]).to_string()),
+                    last_event_id: event.id,
+                }),
+                Row::Event(change::event(facts, &status, (0, None))),
+                Row::Status(status),
+            ],
+            committed: Box::new(|_| {}),
+        });
+    }
+
+    /// Waits until everything appended so far is written.
+    pub async fn written(&self) {
+        let (done, written) = oneshot::channel();
+        self.journal.append(Entry {
+            rows: Vec::new(),
+            committed: Box::new(move |_| {
+                let _ = done.send(());
+            }),
+        });
+        let _ = written.await;
+    }
+
+    /// Gives an execution an input. Nothing happens if it is over or the input means nothing to it any more.
+    pub fn apply(self: &Arc<Self>, id: i64, input: Input) {
+        let Some(running) = self.find(id) else {
+            return;
+        };
+        let mut running = lock(&running);
+        match &input {
+            Input::TaskSucceeded { task, .. } | Input::TaskFailed { task, .. } => {
+                running.tasks.remove(&task.0);
+            }
+            Input::TimerFired { timer } => {
+                running.timers.remove(&timer.0);
+            }
+            _ => {}
+        }
+        let at_ms = now_ms().max(running.clock_ms);
+        running.clock_ms = at_ms;
+        let commands = running.execution.apply(at_ms, input.clone());
+        if commands.is_empty() {
+            return;
+        }
+        let (rows, acts) = running.step(at_ms, Some(&input), commands);
+        let driver = self.clone();
+        // Still under the execution's lock, so that its steps are appended in their order.
+        self.journal.append(Entry {
+            rows,
+            committed: Box::new(move |_| driver.act(id, acts)),
+        });
+    }
+
+    fn find(&self, id: i64) -> Option<Arc<Mutex<Running>>> {
+        lock(&self.running).get(&id).cloned()
+    }
+
+    /// Does what an execution commands.
+    fn act(self: &Arc<Self>, id: i64, commands: Vec<Command>) {
+        if commands.is_empty() {
+            return;
+        }
+        let Some(running) = self.find(id) else {
+            return;
+        };
+        let mut running = lock(&running);
+        for command in commands {
+            match command {
+                Command::InvokeTask {
+                    task,
+                    resource,
+                    parameters,
+                    ..
+                } => {
+                    let driver = self.clone();
+                    let work = tokio::spawn(async move {
+                        driver.apply(id, Input::TaskStarted { task });
+                        let result = task::run(&driver.lambda, task, &resource, parameters).await;
+                        driver.apply(id, result);
+                    });
+                    running.tasks.insert(task.0, work.abort_handle());
+                }
+                Command::CancelTask { task } => {
+                    if let Some(work) = running.tasks.remove(&task.0) {
+                        work.abort();
+                    }
+                }
+                Command::SetTimer { timer, at_ms } => {
+                    running.timers.insert(timer.0);
+                    self.timers.set(id, timer.0, at_ms);
+                }
+                Command::CancelTimer { timer } => {
+                    running.timers.remove(&timer.0);
+                    self.timers.cancel(id, timer.0);
+                }
+                Command::Finished(_) => {
+                    for work in std::mem::take(&mut running.tasks).into_values() {
+                        work.abort();
+                    }
+                    for timer in std::mem::take(&mut running.timers) {
+                        self.timers.cancel(id, timer);
+                    }
+                    lock(&self.running).remove(&id);
+                }
+                // Recorded with the step.
+                Command::Record(_) => {}
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

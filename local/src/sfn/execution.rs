@@ -1,0 +1,407 @@
+//! Executions: starting, stopping, describing, listing.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{FromRow, QueryBuilder, Sqlite};
+use uuid::Uuid;
+
+use super::journal::NewExecution;
+use super::{Sfn, arn, restore, token};
+use crate::wire::{AwsError, epoch_seconds, now_ms};
+
+/// Most bytes of an execution's input.
+const INPUT_BYTES_MAX: usize = 262_144;
+/// Most executions in one answer, and unless asked for more or fewer.
+const LIST_MAX: i64 = 1000;
+const LIST_DEFAULT: i64 = 100;
+/// Every status by which a list may be filtered, in AWS's order.
+const STATUSES: &str = "SUCCEEDED, TIMED_OUT, PENDING_REDRIVE, ABORTED, FAILED, RUNNING";
+
+/// What is selected for an [`ExecutionRow`].
+const SELECT: &str = "SELECT e.id, e.revision, e.arn, e.name, e.seed, e.status, e.input, e.output,
+        e.error, e.cause, e.trace_header, e.started_at_ms, e.stopped_at_ms, e.redrive_refusal,
+        e.redrive_count, e.redriven_at_ms, e.redrive_token,
+        m.arn AS machine_arn, m.name AS machine_name, m.deleting, r.role_arn
+    FROM sfn_executions e
+    JOIN sfn_machines m ON m.id = e.machine
+    JOIN sfn_revisions r ON r.id = e.revision";
+
+/// An execution as the store has it.
+#[derive(Debug, FromRow)]
+pub struct ExecutionRow {
+    pub id: i64,
+    pub revision: i64,
+    pub arn: String,
+    pub name: String,
+    pub seed: i64,
+    pub status: String,
+    pub input: String,
+    pub output: Option<String>,
+    pub error: Option<String>,
+    pub cause: Option<String>,
+    pub trace_header: Option<String>,
+    pub started_at_ms: i64,
+    pub stopped_at_ms: Option<i64>,
+    pub redrive_refusal: Option<String>,
+    pub redrive_count: i64,
+    pub redriven_at_ms: Option<i64>,
+    pub redrive_token: Option<String>,
+    pub machine_arn: String,
+    pub machine_name: String,
+    pub deleting: bool,
+    pub role_arn: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct StartExecution {
+    state_machine_arn: String,
+    name: Option<String>,
+    input: Option<String>,
+    trace_header: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct OfExecution {
+    execution_arn: String,
+    error: Option<String>,
+    cause: Option<String>,
+    included_data: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ListExecutions {
+    state_machine_arn: Option<String>,
+    map_run_arn: Option<String>,
+    status_filter: Option<String>,
+    redrive_filter: Option<String>,
+    max_results: Option<i64>,
+    next_token: Option<String>,
+}
+
+impl OfExecution {
+    /// The ARN asked for.
+    pub(super) fn arn(&self) -> &str {
+        &self.execution_arn
+    }
+}
+
+/// Where a page of executions ended.
+#[derive(Serialize, Deserialize)]
+struct Place {
+    listed_at_ms: i64,
+    id: i64,
+}
+
+#[derive(FromRow)]
+struct Listed {
+    id: i64,
+    arn: String,
+    name: String,
+    status: String,
+    started_at_ms: i64,
+    stopped_at_ms: Option<i64>,
+    redrive_count: i64,
+    redriven_at_ms: Option<i64>,
+    listed_at_ms: i64,
+}
+
+impl Sfn {
+    pub(super) async fn start_execution(&self, ask: StartExecution) -> Result<Value, AwsError> {
+        arn::check(&ask.state_machine_arn, "stateMachine")?;
+        let name = ask.name.unwrap_or_else(|| Uuid::new_v4().to_string());
+        arn::check_name(&name)?;
+        let input_text = ask.input.unwrap_or_else(|| "{}".to_owned());
+        if input_text.len() > INPUT_BYTES_MAX {
+            return Err(AwsError::validation(format!(
+                "1 validation error detected: Value at 'input' failed to satisfy constraint: Member must have length less than or equal to {INPUT_BYTES_MAX}"
+            )));
+        }
+        if let Err(error) = serde_json::from_str::<Value>(&input_text) {
+            return Err(AwsError::bad_request(
+                "InvalidExecutionInput",
+                format!("Invalid State Machine Execution Input: '{error}'"),
+            ));
+        }
+        let machine = self.machine(&ask.state_machine_arn).await?;
+        if machine.deleting {
+            return Err(AwsError::bad_request(
+                "StateMachineDeleting",
+                format!("State Machine Deleting: '{}'", machine.arn),
+            ));
+        }
+        let execution_arn = arn::of_execution(&machine.name, &name);
+        if let Some(answer) = self.started_already(&execution_arn, &input_text).await? {
+            return answer;
+        }
+        let id = self
+            .next_execution
+            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let seed = (Uuid::new_v4().as_u128() as u64).cast_signed();
+        let started_at_ms = now_ms();
+        let row = ExecutionRow {
+            id,
+            revision: machine.revision.id,
+            arn: execution_arn.clone(),
+            name: name.clone(),
+            seed,
+            status: "RUNNING".into(),
+            input: input_text.clone(),
+            output: None,
+            error: None,
+            cause: None,
+            trace_header: ask.trace_header.clone(),
+            started_at_ms,
+            stopped_at_ms: None,
+            redrive_refusal: None,
+            redrive_count: 0,
+            redriven_at_ms: None,
+            redrive_token: None,
+            machine_arn: machine.arn.clone(),
+            machine_name: machine.name.clone(),
+            deleting: false,
+            role_arn: machine.revision.role_arn.clone(),
+        };
+        let new = NewExecution {
+            id,
+            machine: machine.id,
+            revision: machine.revision.id,
+            arn: execution_arn.clone(),
+            name,
+            seed,
+            input: input_text.clone(),
+            trace_header: ask.trace_header,
+            started_at_ms,
+        };
+        let parsed = self.parsed(machine.revision.id).await?;
+        let started = self.driver.start(new, parsed, restore::start(&row));
+        if started.await.unwrap_or(false) {
+            return Ok(started_answer(&execution_arn, started_at_ms));
+        }
+        // Somebody else was quicker: to start it, or to delete the machine.
+        match self.started_already(&execution_arn, &input_text).await? {
+            Some(answer) => answer,
+            None => Err(super::machine::no_such_machine(&machine.arn)),
+        }
+    }
+
+    /// What StartExecution answers when there is an execution of that ARN: the same again while it runs with the
+    /// same input, else a refusal.
+    async fn started_already(
+        &self,
+        execution_arn: &str,
+        input: &str,
+    ) -> Result<Option<Result<Value, AwsError>>, AwsError> {
+        let found: Option<(String, String, i64)> =
+            sqlx::query_as("SELECT status, input, started_at_ms FROM sfn_executions WHERE arn = ?")
+                .bind(execution_arn)
+                .fetch_optional(&self.store.db)
+                .await?;
+        Ok(found.map(|(status, first_input, started_at_ms)| {
+            if status == "RUNNING" && first_input == input {
+                Ok(started_answer(execution_arn, started_at_ms))
+            } else {
+                Err(AwsError::bad_request(
+                    "ExecutionAlreadyExists",
+                    format!("Execution Already Exists: '{execution_arn}'"),
+                ))
+            }
+        }))
+    }
+
+    pub(super) async fn stop_execution(&self, ask: OfExecution) -> Result<Value, AwsError> {
+        let row = self.execution(&ask.execution_arn).await?;
+        if row.status == "RUNNING" {
+            self.driver.stop(row.id, ask.error, ask.cause).await;
+        }
+        let row = self.execution(&ask.execution_arn).await?;
+        let stopped_at_ms = row.stopped_at_ms.unwrap_or_else(now_ms);
+        Ok(json!({"stopDate": epoch_seconds(stopped_at_ms)}))
+    }
+
+    pub(super) async fn describe_execution(&self, ask: OfExecution) -> Result<Value, AwsError> {
+        let row = self.execution(&ask.execution_arn).await?;
+        let included = ask.included_data.as_deref() != Some("METADATA_ONLY");
+        let mut answer = json!({
+            "executionArn": row.arn,
+            "stateMachineArn": row.machine_arn,
+            "name": row.name,
+            "status": row.status,
+            "startDate": epoch_seconds(row.started_at_ms),
+        });
+        if let Some(at_ms) = row.stopped_at_ms {
+            answer["stopDate"] = epoch_seconds(at_ms);
+        }
+        if included {
+            answer["input"] = json!(row.input);
+        }
+        answer["inputDetails"] = json!({"included": included});
+        if let Some(output) = &row.output {
+            if included {
+                answer["output"] = json!(output);
+            }
+            answer["outputDetails"] = json!({"included": included});
+        }
+        for (member, value) in [
+            ("traceHeader", &row.trace_header),
+            ("error", &row.error),
+            ("cause", &row.cause),
+        ] {
+            if let Some(value) = value
+                .as_ref()
+                .filter(|_| included || member == "traceHeader")
+            {
+                answer[member] = json!(value);
+            }
+        }
+        answer["redriveCount"] = json!(row.redrive_count);
+        if let Some(at_ms) = row.redriven_at_ms {
+            answer["redriveDate"] = epoch_seconds(at_ms);
+        }
+        match row.refusal(now_ms()) {
+            Some(reason) => {
+                answer["redriveStatus"] = json!("NOT_REDRIVABLE");
+                answer["redriveStatusReason"] = json!(reason);
+            }
+            None => answer["redriveStatus"] = json!("REDRIVABLE"),
+        }
+        Ok(answer)
+    }
+
+    pub(super) async fn list_executions(&self, ask: ListExecutions) -> Result<Value, AwsError> {
+        let machine_arn = match (&ask.state_machine_arn, &ask.map_run_arn) {
+            (Some(arn), None) => arn,
+            (None, Some(_)) => {
+                return Err(AwsError::validation(
+                    "local has no Map Runs; list the executions of a state machine.",
+                ));
+            }
+            _ => {
+                return Err(AwsError::validation(
+                    "Exactly one of 'stateMachineArn' or 'mapRunArn' must be specified",
+                ));
+            }
+        };
+        if let Some(status) = &ask.status_filter {
+            if !STATUSES.split(", ").any(|known| known == status) {
+                return Err(AwsError::validation(format!(
+                    "1 validation error detected: Value '{status}' at 'statusFilter' failed to satisfy constraint: Member must satisfy enum value set: [{STATUSES}]"
+                )));
+            }
+            if status == "PENDING_REDRIVE" {
+                return Err(AwsError::validation(
+                    "The PENDING_REDRIVE status filter needs a mapRunArn",
+                ));
+            }
+        }
+        if ask.redrive_filter.is_some() {
+            return Err(AwsError::validation(
+                "The redriveFilter cannot be used with a stateMachineArn",
+            ));
+        }
+        let limit = page_size(ask.max_results)?;
+        arn::check(machine_arn, "stateMachine")?;
+        let machine = self.machine(machine_arn).await?;
+        let mut query = QueryBuilder::<Sqlite>::new(
+            "SELECT id, arn, name, status, started_at_ms, stopped_at_ms, redrive_count,
+                redriven_at_ms, listed_at_ms
+             FROM sfn_executions WHERE machine = ",
+        );
+        query.push_bind(machine.id);
+        if let Some(status) = &ask.status_filter {
+            query.push(" AND status = ").push_bind(status);
+        }
+        if let Some(text) = &ask.next_token {
+            let place: Place = token::read(text)?;
+            query
+                .push(" AND (listed_at_ms, id) < (")
+                .push_bind(place.listed_at_ms);
+            query.push(", ").push_bind(place.id).push(")");
+        }
+        query
+            .push(" ORDER BY listed_at_ms DESC, id DESC LIMIT ")
+            .push_bind(limit + 1);
+        let mut rows: Vec<Listed> = query.build_query_as().fetch_all(&self.store.db).await?;
+        let more = i64::try_from(rows.len()).is_ok_and(|count| count > limit);
+        if more {
+            rows.pop();
+        }
+        let executions: Vec<Value> = rows.iter().map(|row| row.answer(&machine.arn)).collect();
+        let mut answer = json!({"executions": executions});
+        if let Some(last) = rows.last().filter(|_| more) {
+            answer["nextToken"] = json!(token::write(&Place {
+                listed_at_ms: last.listed_at_ms,
+                id: last.id,
+            }));
+        }
+        Ok(answer)
+    }
+
+    /// The execution of that ARN; errors with `InvalidArn` or `ExecutionDoesNotExist`.
+    pub(super) async fn execution(&self, execution_arn: &str) -> Result<ExecutionRow, AwsError> {
+        arn::check(execution_arn, "execution")?;
+        let mut query = QueryBuilder::<Sqlite>::new(SELECT);
+        query.push(" WHERE e.arn = ").push_bind(execution_arn);
+        let row: Option<SqliteRow> = query.build().fetch_optional(&self.store.db).await?;
+        match row {
+            Some(row) => Ok(ExecutionRow::from_row(&row)?),
+            None => Err(AwsError::bad_request(
+                "ExecutionDoesNotExist",
+                format!("Execution Does Not Exist: '{execution_arn}'"),
+            )),
+        }
+    }
+
+    /// The execution of that number, which must exist.
+    pub(super) async fn execution_by_id(&self, id: i64) -> Result<ExecutionRow, AwsError> {
+        let mut query = QueryBuilder::<Sqlite>::new(SELECT);
+        query.push(" WHERE e.id = ").push_bind(id);
+        let row = query.build().fetch_one(&self.store.db).await?;
+        Ok(ExecutionRow::from_row(&row)?)
+    }
+}
+
+impl Listed {
+    fn answer(&self, machine_arn: &str) -> Value {
+        let mut item = json!({
+            "executionArn": self.arn,
+            "stateMachineArn": machine_arn,
+            "name": self.name,
+            "status": self.status,
+            "startDate": epoch_seconds(self.started_at_ms),
+        });
+        if let Some(at_ms) = self.stopped_at_ms {
+            item["stopDate"] = epoch_seconds(at_ms);
+        }
+        if let Some(at_ms) = self.redriven_at_ms {
+            item["redriveCount"] = json!(self.redrive_count);
+            item["redriveDate"] = epoch_seconds(at_ms);
+        }
+        item
+    }
+}
+
+/// How many items a page may have: 0 or nothing means the default.
+pub(super) fn page_size(asked: Option<i64>) -> Result<i64, AwsError> {
+    match asked {
+        None | Some(0) => Ok(LIST_DEFAULT),
+        Some(limit) if (1..=LIST_MAX).contains(&limit) => Ok(limit),
+        Some(limit) => {
+            let bound = if limit < 0 {
+                "greater than or equal to 0"
+            } else {
+                "less than or equal to 1000"
+            };
+            Err(AwsError::validation(format!(
+                "1 validation error detected: Value '{limit}' at 'maxResults' failed to satisfy constraint: Member must have value {bound}"
+            )))
+        }
+    }
+}
+
+fn started_answer(execution_arn: &str, started_at_ms: i64) -> Value {
+    json!({"executionArn": execution_arn, "startDate": epoch_seconds(started_at_ms)})
+}

@@ -1,0 +1,108 @@
+//! What happened to an execution, as the journal keeps it: the engine's inputs in JSON.
+
+use asl::{Input, TaskId, TimerId};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Stored {
+    TaskStarted {
+        task: u64,
+    },
+    TaskHeartbeat {
+        task: u64,
+    },
+    TaskSucceeded {
+        task: u64,
+        output: Value,
+    },
+    TaskFailed {
+        task: u64,
+        error: String,
+        cause: String,
+    },
+    TimerFired {
+        timer: u64,
+    },
+    Stop {
+        error: Option<String>,
+        cause: Option<String>,
+    },
+    Redrive,
+}
+
+/// The input as text.
+pub fn write(input: &Input) -> String {
+    let stored = match input.clone() {
+        Input::TaskStarted { task } => Stored::TaskStarted { task: task.0 },
+        Input::TaskHeartbeat { task } => Stored::TaskHeartbeat { task: task.0 },
+        Input::TaskSucceeded { task, output } => Stored::TaskSucceeded {
+            task: task.0,
+            output,
+        },
+        Input::TaskFailed { task, error, cause } => Stored::TaskFailed {
+            task: task.0,
+            error,
+            cause,
+        },
+        Input::TimerFired { timer } => Stored::TimerFired { timer: timer.0 },
+        Input::Stop { error, cause } => Stored::Stop { error, cause },
+        Input::Redrive => Stored::Redrive,
+    };
+    serde_json::to_string(&stored).expect("numbers, texts and JSON values are JSON")
+}
+
+/// Reads what [`write`] wrote.
+pub fn read(text: &str) -> Result<Input, serde_json::Error> {
+    Ok(match serde_json::from_str(text)? {
+        Stored::TaskStarted { task } => Input::TaskStarted { task: TaskId(task) },
+        Stored::TaskHeartbeat { task } => Input::TaskHeartbeat { task: TaskId(task) },
+        Stored::TaskSucceeded { task, output } => Input::TaskSucceeded {
+            task: TaskId(task),
+            output,
+        },
+        Stored::TaskFailed { task, error, cause } => Input::TaskFailed {
+            task: TaskId(task),
+            error,
+            cause,
+        },
+        Stored::TimerFired { timer } => Input::TimerFired {
+            timer: TimerId(timer),
+        },
+        Stored::Stop { error, cause } => Input::Stop { error, cause },
+        Stored::Redrive => Input::Redrive,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn every_input_is_read_back() {
+        let task = TaskId(7);
+        for input in [
+            Input::TaskStarted { task },
+            Input::TaskHeartbeat { task },
+            Input::TaskSucceeded {
+                task,
+                output: json!({"b": 1, "a": [1.5, null]}),
+            },
+            Input::TaskFailed {
+                task,
+                error: "E".into(),
+                cause: "{}".into(),
+            },
+            Input::TimerFired { timer: TimerId(3) },
+            Input::Stop {
+                error: None,
+                cause: Some("c".into()),
+            },
+            Input::Redrive,
+        ] {
+            assert_eq!(read(&write(&input)).unwrap(), input);
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Tags of state machines.
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::{Sfn, arn};
+use crate::wire::AwsError;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct OfResource {
+    resource_arn: String,
+    #[serde(default)]
+    tags: Vec<Tag>,
+    #[serde(default)]
+    tag_keys: Vec<String>,
+}
+
+/// A tag as the API has it.
+#[derive(Deserialize)]
+pub(super) struct Tag {
+    key: String,
+    #[serde(default)]
+    value: String,
+}
+
+/// Tags as the store has them.
+pub(super) fn to_map(tags: &[Tag]) -> Map<String, Value> {
+    tags.iter()
+        .map(|tag| (tag.key.clone(), json!(tag.value)))
+        .collect()
+}
+
+impl Sfn {
+    pub(super) async fn tag_resource(&self, ask: OfResource) -> Result<Value, AwsError> {
+        self.change_tags(&ask.resource_arn, |tags| tags.extend(to_map(&ask.tags)))
+            .await
+    }
+
+    pub(super) async fn untag_resource(&self, ask: OfResource) -> Result<Value, AwsError> {
+        self.change_tags(&ask.resource_arn, |tags| {
+            tags.retain(|key, _| !ask.tag_keys.contains(key));
+        })
+        .await
+    }
+
+    pub(super) async fn list_tags_for_resource(&self, ask: OfResource) -> Result<Value, AwsError> {
+        let tags = self.tags(&ask.resource_arn, &self.store.db).await?;
+        let tags: Vec<Value> = tags
+            .iter()
+            .map(|(key, value)| json!({"key": key, "value": value}))
+            .collect();
+        Ok(json!({"tags": tags}))
+    }
+
+    async fn change_tags(
+        &self,
+        resource_arn: &str,
+        change: impl FnOnce(&mut Map<String, Value>) + Send,
+    ) -> Result<Value, AwsError> {
+        let mut transaction = self.store.begin().await?;
+        let mut tags = self.tags(resource_arn, &mut *transaction).await?;
+        change(&mut tags);
+        sqlx::query("UPDATE sfn_machines SET tags = ? WHERE arn = ?")
+            .bind(Value::Object(tags).to_string())
+            .bind(resource_arn)
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(json!({}))
+    }
+
+    async fn tags(
+        &self,
+        resource_arn: &str,
+        executor: impl sqlx::SqliteExecutor<'_>,
+    ) -> Result<Map<String, Value>, AwsError> {
+        arn::check(resource_arn, "stateMachine")?;
+        let tags: Option<String> =
+            sqlx::query_scalar("SELECT tags FROM sfn_machines WHERE arn = ?")
+                .bind(resource_arn)
+                .fetch_optional(executor)
+                .await?;
+        let tags = tags.ok_or_else(|| {
+            AwsError::bad_request(
+                "ResourceNotFound",
+                format!("Resource not found: '{resource_arn}'"),
+            )
+        })?;
+        Ok(serde_json::from_str(&tags).unwrap_or_default())
+    }
+}

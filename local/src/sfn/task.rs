@@ -1,0 +1,180 @@
+//! Tasks: what a state machine has done elsewhere, which here is always a Lambda function.
+//!
+//! Owns the translation between Step Functions' and Lambda's words, errors included.
+//! <https://docs.aws.amazon.com/step-functions/latest/dg/connect-lambda.html>
+
+use asl::{Input, TaskId};
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use crate::lambda::{Invocation, Lambda};
+use crate::wire::AwsError;
+
+/// The integration that takes the function as a parameter.
+const INVOKE: &str = "arn:aws:states:::lambda:invoke";
+
+/// Has a task done; the answer tells the execution how it went.
+pub async fn run(lambda: &Lambda, task: TaskId, resource: &str, parameters: Value) -> Input {
+    match invoke(lambda, resource, parameters).await {
+        Ok(output) => Input::TaskSucceeded { task, output },
+        Err((error, cause)) => Input::TaskFailed { task, error, cause },
+    }
+}
+
+async fn invoke(
+    lambda: &Lambda,
+    resource: &str,
+    parameters: Value,
+) -> Result<Value, (String, String)> {
+    if resource == INVOKE {
+        let function = qualified(&parameters)?;
+        let event = parameters["InvocationType"].as_str() == Some("Event");
+        let payload = match &parameters["Payload"] {
+            Value::Null if parameters.get("Payload").is_none() => json!({}),
+            payload => payload.clone(),
+        };
+        if event {
+            return Err(not_supported("InvocationType Event"));
+        }
+        let invocation = call(lambda, &function, &payload).await?;
+        return answer(&invocation);
+    }
+    if resource.contains(":lambda:") && resource.contains(":function:") {
+        let invocation = call(lambda, resource, &parameters).await?;
+        return output(&invocation);
+    }
+    Err(not_supported(resource))
+}
+
+/// The function that `FunctionName` and `Qualifier` name together.
+fn qualified(parameters: &Value) -> Result<String, (String, String)> {
+    let Some(function) = parameters["FunctionName"].as_str() else {
+        return Err((
+            "States.Runtime".into(),
+            "The parameter FunctionName of arn:aws:states:::lambda:invoke must be a string.".into(),
+        ));
+    };
+    Ok(match parameters["Qualifier"].as_str() {
+        Some(qualifier) => format!("{function}:{qualifier}"),
+        None => function.to_owned(),
+    })
+}
+
+async fn call(
+    lambda: &Lambda,
+    function: &str,
+    payload: &Value,
+) -> Result<Invocation, (String, String)> {
+    let payload = Bytes::from(payload.to_string());
+    let invocation = lambda.invoke(function, payload).await.map_err(refused)?;
+    match invocation.function_error {
+        Some(_) => Err(failed(&invocation.payload)),
+        None => Ok(invocation),
+    }
+}
+
+/// The function's answer; an empty one is null.
+fn output(invocation: &Invocation) -> Result<Value, (String, String)> {
+    if invocation.payload.is_empty() {
+        return Ok(Value::Null);
+    }
+    serde_json::from_slice(&invocation.payload).map_err(|error| {
+        (
+            "Lambda.Unknown".into(),
+            format!("The function's answer is not JSON: {error}"),
+        )
+    })
+}
+
+/// The answer of Lambda's Invoke API as the integration gives it.
+fn answer(invocation: &Invocation) -> Result<Value, (String, String)> {
+    let length = invocation.payload.len().to_string();
+    Ok(json!({
+        "ExecutedVersion": invocation.executed_version,
+        "Payload": output(invocation)?,
+        "SdkHttpMetadata": {
+            "AllHttpHeaders": {
+                "X-Amz-Executed-Version": [invocation.executed_version],
+                "x-amzn-RequestId": [invocation.request_id],
+                "Content-Length": [length],
+                "Content-Type": ["application/json"],
+            },
+            "HttpHeaders": {
+                "Content-Length": length,
+                "Content-Type": "application/json",
+                "X-Amz-Executed-Version": invocation.executed_version,
+                "x-amzn-RequestId": invocation.request_id,
+            },
+            "HttpStatusCode": 200,
+        },
+        "SdkResponseMetadata": {"RequestId": invocation.request_id},
+        "StatusCode": 200,
+    }))
+}
+
+/// A function that failed: its own error type, and its whole answer as the cause.
+fn failed(payload: &[u8]) -> (String, String) {
+    let cause = String::from_utf8_lossy(payload).into_owned();
+    let body: Value = serde_json::from_slice(payload).unwrap_or_default();
+    let error = match body["errorType"].as_str() {
+        Some(error) if !error.is_empty() => error.to_owned(),
+        // A sandbox that was killed (out of time, out of memory) leaves no error type.
+        _ => "Lambda.Unknown".to_owned(),
+    };
+    (error, cause)
+}
+
+/// Lambda itself refused.
+fn refused(error: AwsError) -> (String, String) {
+    let name = if error.status >= 500 && !error.code.ends_with("Exception") {
+        "Lambda.ServiceException".to_owned()
+    } else {
+        format!("Lambda.{}", error.code)
+    };
+    let cause = format!(
+        "{} (Service: Lambda, Status Code: {})",
+        error.message, error.status
+    );
+    (name, cause)
+}
+
+fn not_supported(what: &str) -> (String, String) {
+    (
+        "States.Runtime".into(),
+        format!("local does not run {what} yet; it runs Lambda functions. Use AWS itself for it."),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_function_error_keeps_its_type_and_payload() {
+        let payload = br#"{"errorType":"Media.Broken","errorMessage":"no"}"#;
+        let (error, cause) = failed(payload);
+        assert_eq!(
+            (error.as_str(), cause.as_bytes()),
+            ("Media.Broken", &payload[..])
+        );
+        assert_eq!(
+            failed(br#"{"errorMessage":"Task timed out"}"#).0,
+            "Lambda.Unknown"
+        );
+    }
+
+    #[test]
+    fn lambdas_errors_get_its_prefix() {
+        let throttled = AwsError::new(429, "TooManyRequestsException", "Rate Exceeded.");
+        assert_eq!(refused(throttled).0, "Lambda.TooManyRequestsException");
+        let broken = AwsError::new(500, "InternalServerError", "x");
+        assert_eq!(refused(broken).0, "Lambda.ServiceException");
+    }
+
+    #[test]
+    fn a_qualifier_is_added_to_the_function() {
+        let parameters = json!({"FunctionName": "f", "Qualifier": "live"});
+        assert_eq!(qualified(&parameters).unwrap(), "f:live");
+        assert_eq!(qualified(&json!({})).unwrap_err().0, "States.Runtime");
+    }
+}
