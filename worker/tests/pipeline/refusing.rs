@@ -146,3 +146,25 @@ async fn damaged_media_is_unreadable() {
     assert_eq!(failure.kind.as_str(), "Media.Unreadable");
     assert!(!failure.message().contains("X-Amz"), "{failure}");
 }
+
+#[tokio::test]
+async fn a_playlist_makes_ffmpeg_open_nothing() {
+    let storage = Storage::open().await;
+    let inside = source(clip::sound(), Manner::Steady).await;
+    let playlist = format!(
+        "#EXTM3U\n#EXT-X-TARGETDURATION:3\n#EXTINF:3,\n{}\n#EXT-X-ENDLIST\n",
+        inside.address
+    );
+    // Past Inspect, which refuses playlists already.
+    let folder = storage.folder.path().join("media/jobs/j1");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    std::fs::write(folder.join("source"), playlist).expect("an object");
+    let media = serde_json::json!({"key": "jobs/j1/source", "bytes": 1, "artifacts": []});
+    let event = serde_json::json!({"media": media});
+    let failure = Run::new(&storage)
+        .step(worker::Step::Probe, event)
+        .await
+        .expect_err("no media");
+    assert_eq!(failure.kind.as_str(), "Media.Unreadable");
+    assert_eq!(inside.requests.load(std::sync::atomic::Ordering::SeqCst), 0);
+}
