@@ -14,6 +14,8 @@ use super::{Control, Failure, causes, pipeline::pipeline};
 use crate::store::ExecutionRecord;
 
 mod detail;
+#[cfg(test)]
+mod tests;
 mod tree;
 mod view;
 
@@ -271,17 +273,4 @@ pub(crate) fn readable_cause(cause: &str) -> String {
         .ok()
         .and_then(|value| value["errorMessage"].as_str().map(str::to_owned))
         .unwrap_or_else(|| cause.to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::readable_cause;
-
-    #[test]
-    fn a_functions_message_is_taken_out_of_lambdas_json() {
-        let cause = r#"{"errorType":"Source.NotMedia","errorMessage":"This is text, not video.","trace":[]}"#;
-        assert_eq!(readable_cause(cause), "This is text, not video.");
-        assert_eq!(readable_cause("plain words"), "plain words");
-        assert_eq!(readable_cause(r#"{"other":1}"#), r#"{"other":1}"#);
-    }
 }

@@ -82,23 +82,23 @@ impl Control {
             Some(arn) => self.store.execution(arn).await?,
             None => None,
         };
-        let (view, folded) = match &execution {
+        let (view, rerun) = match &execution {
             Some(execution) => {
                 let folded = self.folded(&job.summary.pipeline, execution).await?;
                 let progress = self.store.progress(&execution.arn).await?;
                 let folded = folded.lock().await;
                 let view = folded.view(execution, &progress);
-                let offer = rerun_offer(&job, Some(execution), Some(&folded));
+                let offer = rerun_offer(job.summary.status, Some(execution), Some(&folded));
                 (Some(view), offer)
             }
-            None => (None, rerun_offer(&job, None, None)),
+            None => (None, rerun_offer(job.summary.status, None, None)),
         };
         Ok(JobView {
             artifacts: self.store.artifacts(id).await?,
             job: job.summary,
             input: job.input,
             execution: view,
-            rerun: folded,
+            rerun,
             as_of_ms: clock::now(),
         })
     }
@@ -163,8 +163,8 @@ impl Control {
 /// AWS redrives from the states that were entered and not left: when a Catch led to a Fail state, that is
 /// the Fail state alone, and redriving would only fail there again.
 /// <https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html>
-fn rerun_offer(
-    job: &JobRecord,
+pub(super) fn rerun_offer(
+    status: JobStatus,
     execution: Option<&ExecutionRecord>,
     folded: Option<&Folded>,
 ) -> RerunOffer {
@@ -172,7 +172,7 @@ fn rerun_offer(
         reason: reason.to_owned(),
     };
     let restart = |reason: String| RerunOffer::Restart { reason };
-    match job.summary.status {
+    match status {
         JobStatus::Queued => return unavailable("The job waits for its start already."),
         JobStatus::Running => return unavailable("The job is running; stop it first."),
         JobStatus::Succeeded => {

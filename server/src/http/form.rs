@@ -4,7 +4,7 @@
 use app::backend::{ActionFailure, SubmitFailure};
 use axum::{
     extract::{
-        FromRequest, Multipart, Path, Request, State,
+        DefaultBodyLimit, FromRequest, Multipart, Path, Request, State,
         multipart::{Field, MultipartError},
     },
     response::{IntoResponse, Redirect, Response},
@@ -81,9 +81,11 @@ pub(super) async fn submit(
 async fn read(
     control: &Control,
     job: JobId,
-    request: Request,
+    mut request: Request,
     filled: &mut Filled,
 ) -> Result<(), Failure> {
+    // Texts and files have limits of their own, and a file's is larger than any memory.
+    DefaultBodyLimit::disable().apply(&mut request);
     let mut form = Multipart::from_request(request, &())
         .await
         .map_err(|problem| invalid(problem.body_text()))?;

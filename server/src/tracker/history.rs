@@ -121,6 +121,11 @@ async fn read(control: &Control, arn: &str) -> Result<(), Failure> {
         .await?;
     result?;
     if complete {
+        if execution.redrive_status.is_none() && execution.status != ExecutionStatus::Succeeded {
+            // The event of its end did not say whether it can be redriven, and its page offers that.
+            let said = control.aws.states.describe(arn, now).await?;
+            control.store.status_changed(&said).await?;
+        }
         let Some(job) = control.store.job(execution.job).await? else {
             return Ok(());
         };
