@@ -16,11 +16,36 @@ pub enum Severity {
     Error,
 }
 
-/// One thing to tell the author of a definition.
+/// AWS's name for a kind of mistake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Code {
+    /// The text is not JSON.
+    InvalidJsonDescription,
+    /// A field is missing, unknown or not what it must be.
+    SchemaValidationFailed,
+    /// A transition leads nowhere, or none leads to a state.
+    MissingTransitionTarget,
+}
+
+impl Code {
+    /// The name as AWS writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Code::InvalidJsonDescription => "INVALID_JSON_DESCRIPTION",
+            Code::SchemaValidationFailed => "SCHEMA_VALIDATION_FAILED",
+            Code::MissingTransitionTarget => "MISSING_TRANSITION_TARGET",
+        }
+    }
+}
+
+/// One thing to tell the author of a definition. Messages are in AWS's words where these are known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Diagnostic {
     /// Whether the definition may be used in spite of it.
     pub severity: Severity,
+    /// What kind of mistake it is.
+    pub code: Code,
     /// RFC 6901 pointer into the definition; empty for the whole of it.
     pub pointer: String,
     /// What is wrong.

@@ -3,6 +3,8 @@
 //!
 //! Incremental, idempotent by event id, and tolerant of gaps.
 
+mod container;
+mod ending;
 mod visit;
 
 pub use visit::{Attempt, EndStatus, Ending, Iteration, Parent, ParentKind, Visit, VisitStatus};
@@ -232,25 +234,6 @@ impl Fold {
         })
     }
 
-    /// The innermost unfinished container of a kind around a place, itself included.
-    fn container(&self, from: Place, kind: StateKind) -> Place {
-        self.container_that(from, |visit| visit.kind == kind)
-    }
-
-    fn container_that(&self, from: Place, is_it: impl Fn(&Visit) -> bool) -> Place {
-        let mut next = Some(from);
-        while let Some(place) = next {
-            if let Some(visit) = place.visit.map(|visit| &self.visits[visit])
-                && is_it(visit)
-                && (visit.exited_at_ms.is_none() || visit.status == VisitStatus::Aborted)
-            {
-                return place;
-            }
-            next = self.above(place);
-        }
-        from
-    }
-
     fn enter(&mut self, event: &HistoryEvent, kind: StateKind, before: Place) -> Place {
         let name = event.details.name.clone().unwrap_or_default();
         let mut parent = before.parent;
@@ -379,162 +362,6 @@ impl Fold {
         }
     }
 
-    fn container_failed(&mut self, event: &HistoryEvent, before: Place, kind: StateKind) -> Place {
-        // What failed already is inside of what fails now.
-        let from = match before.failed {
-            true => self.above(before).unwrap_or(before),
-            false => before,
-        };
-        let place = self.container(from, kind);
-        let inner = before.visit.filter(|_| before.visit != place.visit);
-        // A container fails with the error of what failed inside it, also where its event names none.
-        let (mut error, mut cause) = (event.details.error.clone(), event.details.cause.clone());
-        if error.is_none() {
-            let entered = place.visit.map(|visit| self.visits[visit].entered_event_id);
-            let failed = inner.or_else(|| {
-                self.visits.iter().rposition(|visit| {
-                    visit.error.is_some()
-                        && visit.status != VisitStatus::Caught
-                        && visit.parent.map(|parent| parent.entered_event_id) == entered
-                })
-            });
-            if let Some(failed) = failed {
-                error = self.visits[failed].error.clone();
-                cause = self.visits[failed].cause.clone();
-            }
-        }
-        if let Some(failed) = inner.map(|visit| &mut self.visits[visit])
-            && failed.exited_at_ms.is_none()
-        {
-            failed.status = VisitStatus::Failed;
-            failed.exited_at_ms = Some(event.timestamp_ms);
-            failed.error = failed.error.take().or_else(|| error.clone());
-            failed.cause = failed.cause.take().or_else(|| cause.clone());
-        }
-        if let Some(visit) = self.at(place) {
-            visit.status = VisitStatus::Retrying;
-            // Nameless failures must be told from success when the state exits.
-            visit.error = Some(error.unwrap_or_else(|| "States.TaskFailed".to_owned()));
-            visit.cause = cause;
-            let entered = visit.entered_event_id;
-            self.close_inside(entered, event.timestamp_ms);
-        }
-        Place {
-            failed: true,
-            ..place
-        }
-    }
-
-    /// Ends what is still open inside a container that has ended.
-    fn close_inside(&mut self, entered_event_id: i64, at_ms: i64) {
-        let mut within = vec![entered_event_id];
-        for visit in &mut self.visits {
-            let Some(parent) = visit.parent else { continue };
-            if within.contains(&parent.entered_event_id) && visit.exited_at_ms.is_none() {
-                within.push(visit.entered_event_id);
-                close(visit, at_ms);
-            }
-        }
-        if let Some(visit) = self.visit_named(entered_event_id) {
-            close_iterations(&mut self.visits[visit], at_ms);
-        }
-    }
-
-    fn aborted(&mut self, before: Place, kind: StateKind, at_ms: i64) -> Place {
-        let place = match kind {
-            StateKind::Map | StateKind::Parallel => self.container(before, kind),
-            _ => before,
-        };
-        if let Some(visit) = self.at(place) {
-            visit.status = VisitStatus::Aborted;
-            visit.exited_at_ms = Some(at_ms);
-            close_iterations(visit, at_ms);
-        }
-        place
-    }
-
-    fn end(&mut self, event: &HistoryEvent, status: EndStatus, before: Place) -> Place {
-        let at_ms = event.timestamp_ms;
-        let details = &event.details;
-        self.outcome = Some(Ending {
-            status,
-            at_ms,
-            output: details.output.clone(),
-            error: details.error.clone(),
-            cause: details.cause.clone(),
-        });
-        if status == EndStatus::Failed {
-            self.blame(event, before);
-        }
-        for visit in &mut self.visits {
-            if visit.exited_at_ms.is_none() {
-                close(visit, at_ms);
-            }
-        }
-        before
-    }
-
-    /// Finds the state in which the error arose that ends the execution.
-    fn blame(&mut self, event: &HistoryEvent, before: Place) {
-        let details = &event.details;
-        if let Some(visit) = self.at(before)
-            && visit.exited_at_ms.is_none()
-        {
-            visit.status = VisitStatus::Retrying;
-            visit.error = visit.error.take().or_else(|| details.error.clone());
-            visit.cause = visit.cause.take().or_else(|| details.cause.clone());
-        }
-        let last = before.visit.map(|visit| &self.visits[visit]);
-        self.ended_in_fail_state = last
-            .filter(|visit| visit.kind == StateKind::Fail && visit.parent.is_none())
-            .map(|visit| visit.state.clone());
-        let is_cause = |visit: &&Visit| {
-            !matches!(
-                visit.kind,
-                StateKind::Fail | StateKind::Parallel | StateKind::Map
-            ) && visit.error.is_some()
-                && visit.error == details.error
-        };
-        let failed = self.visits.iter().rev().find(is_cause).or(last);
-        self.failed_state = failed.map(|visit| visit.state.clone());
-    }
-
-    fn redrive(&mut self, event: &HistoryEvent) -> Place {
-        self.outcome = None;
-        self.failed_state = None;
-        self.ended_in_fail_state = None;
-        self.redrive_count = match event.details.redrive_count {
-            Some(count) => u32::try_from(count).unwrap_or(self.redrive_count),
-            None => self.redrive_count + 1,
-        };
-        // The one state of the machine itself that was entered and not exited goes on.
-        let resumed = self.visits.iter().rposition(|visit| {
-            visit.parent.is_none()
-                && !matches!(visit.status, VisitStatus::Succeeded | VisitStatus::Caught)
-        });
-        let mut within = Vec::new();
-        for (at, visit) in self.visits.iter_mut().enumerate() {
-            let is_inside = visit
-                .parent
-                .is_some_and(|parent| within.contains(&parent.entered_event_id));
-            let is_container = matches!(visit.kind, StateKind::Parallel | StateKind::Map);
-            let is_unfinished =
-                !matches!(visit.status, VisitStatus::Succeeded | VisitStatus::Caught);
-            if Some(at) == resumed || (is_inside && is_container && is_unfinished) {
-                visit.status = VisitStatus::Running;
-                visit.exited_at_ms = None;
-                visit.error = None;
-                visit.cause = None;
-                within.push(visit.entered_event_id);
-            }
-        }
-        Place {
-            visit: resumed,
-            parent: None,
-            failed: false,
-        }
-    }
-
     /// All visits in the order they were entered.
     pub fn visits(&self) -> &[Visit] {
         &self.visits
@@ -575,31 +402,6 @@ impl Fold {
 /// Events of one execution that are looked at; AWS ends an execution at 25,000.
 /// <https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html>
 const MAX_EVENTS: usize = 100_000;
-
-/// Ends a visit whose execution or container has ended.
-fn close(visit: &mut Visit, at_ms: i64) {
-    visit.exited_at_ms = Some(at_ms);
-    visit.status = match visit.status {
-        VisitStatus::Retrying | VisitStatus::Failed => VisitStatus::Failed,
-        _ => VisitStatus::Aborted,
-    };
-    if let Some(attempt) = visit.attempts.last_mut()
-        && attempt.ended_at_ms.is_none()
-    {
-        attempt.ended_at_ms = Some(at_ms);
-        attempt.status = VisitStatus::Aborted;
-    }
-    close_iterations(visit, at_ms);
-}
-
-fn close_iterations(visit: &mut Visit, at_ms: i64) {
-    for iteration in &mut visit.iterations {
-        if iteration.ended_at_ms.is_none() {
-            iteration.ended_at_ms = Some(at_ms);
-            iteration.status = VisitStatus::Aborted;
-        }
-    }
-}
 
 fn entered(kind: EventType) -> Option<StateKind> {
     StateKind::from_name(kind.as_str().strip_suffix("StateEntered")?)

@@ -10,6 +10,8 @@ use crate::path::Path;
 use crate::template::{InvalidExpression, Trouble};
 
 mod functions;
+#[cfg(test)]
+mod tests;
 
 use functions::Function;
 

@@ -22,7 +22,7 @@ pub mod step;
 pub mod template;
 pub mod timestamp;
 
-pub use diagnose::{Diagnostic, Severity};
+pub use diagnose::{Code, Diagnostic, Severity};
 pub use event::{Details, EventType, HistoryEvent};
 pub use graph::{Graph, graph};
 pub use history::{Fold, Visit, VisitStatus};

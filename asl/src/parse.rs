@@ -1,23 +1,27 @@
 //! Owns the way from a definition's text to a [`StateMachine`].
 //!
 //! Parsing never stops at the first mistake: each part says what is wrong with it and the rest is
-//! read all the same. [`document`] reads JSON, [`fields`] reads objects, [`state`] and [`choice`]
-//! read states, and this module puts scopes and transitions together.
+//! read all the same. [`document`] reads JSON, [`fields`] reads objects, [`state`], [`effort`],
+//! [`fork`] and [`choice`] read states, and this module puts scopes and transitions together.
 
 use std::collections::HashMap;
 
 use serde_json::Value;
 
-use crate::diagnose::{Diagnostic, Severity};
+use crate::diagnose::{Code, Diagnostic, Severity};
 use crate::machine::{Body, Next, Scope, ScopeId, Source, State, StateId, StateMachine};
 
 mod choice;
 mod document;
+mod effort;
 mod fields;
+mod fork;
 mod reachable;
+mod report;
 mod state;
 
-use fields::{Fields, Report};
+use fields::Fields;
+use report::Report;
 
 /// What a definition's text turned out to be.
 #[derive(Debug, Clone)]
@@ -64,9 +68,11 @@ pub fn parse(definition: &str) -> Parsed {
 }
 
 fn machine(document: &Value, report: &mut Report) -> Option<StateMachine> {
-    let Some(fields) = Fields::of(document, "", report) else {
+    if !document.is_object() {
+        report.error("", document::NOT_AN_OBJECT, None);
         return None;
-    };
+    }
+    let fields = Fields::of(document, "", report)?;
     let mut builder = Builder {
         report,
         scopes: Vec::new(),
@@ -211,17 +217,23 @@ impl Builder<'_> {
         if let Some(&state) = local.get(name) {
             return Some(state);
         }
-        let message = format!("there is no state {name} here");
+        let field = pointer.rsplit('/').next().unwrap_or_default();
+        let message = format!("Missing '{field}' target: {name}");
         let hint = if self.names.contains_key(name) {
             Some(
                 "a transition cannot leave or enter a Parallel branch or a Map processor"
                     .to_owned(),
             )
         } else {
-            fields::closest(name, local.keys().map(String::as_str))
-                .map(|close| format!("did you mean {close}?"))
+            let close = fields::closest(name, local.keys().map(String::as_str));
+            close.map(|close| format!("did you mean {close}?"))
         };
-        self.report.error(pointer, message, hint.as_deref());
+        self.report.say(
+            Code::MissingTransitionTarget,
+            pointer,
+            message,
+            hint.as_deref(),
+        );
         None
     }
 }

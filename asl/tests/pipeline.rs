@@ -58,6 +58,7 @@ fn well(function: &str, parameters: &Value) -> Answer {
     };
     Answer {
         output: Some(output),
+        bytes: None,
         error: None,
         cause: String::new(),
         after_ms,
@@ -68,6 +69,7 @@ fn well(function: &str, parameters: &Value) -> Answer {
 fn broken(error: &str, after_ms: i64) -> Answer {
     Answer {
         output: None,
+        bytes: None,
         error: Some(error.into()),
         cause: "what was wrong".into(),
         after_ms,

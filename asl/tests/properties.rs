@@ -158,6 +158,7 @@ fn answers(mut seed: u64) -> impl FnMut(&str, &Value) -> Answer {
         };
         Answer {
             output: None,
+            bytes: None,
             error,
             cause: "at random".into(),
             after_ms: (roll * 31 % 4_000) as i64,

@@ -5,7 +5,8 @@ use serde_json::Value;
 use crate::choice::{Operand, Relation, Rule, Test, Type};
 use crate::timestamp;
 
-use super::fields::{Fields, Report, closest, pointer};
+use super::fields::{Fields, closest, pointer};
+use super::report::Report;
 
 /// Reads the rule itself; `Next` and what else only top-level rules have is the caller's.
 pub(super) fn rule(fields: &Fields<'_>, report: &mut Report) -> Option<Rule> {
@@ -156,7 +157,7 @@ fn comparison(name: &str) -> Option<(&'static str, Build)> {
                 Type::String => "a string",
                 Type::Numeric => "a number",
                 Type::Boolean => "true or false",
-                Type::Timestamp => "a timestamp such as 2016-03-14T01:59:00Z",
+                Type::Timestamp => "an RFC 3339 timestamp such as 2016-03-14T01:59:00Z",
                 Type::Null => "null",
             };
             let fits = type_.has(value)

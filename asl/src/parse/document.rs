@@ -5,10 +5,20 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use super::fields::{Report, push};
+use crate::diagnose::Code;
+
+use super::fields::push;
+use super::report::Report;
+
+/// AWS's words for a definition that is something else.
+pub(super) const NOT_AN_OBJECT: &str = "Definition must be a valid JSON object";
 
 /// Reads a document; `None` if it is not JSON.
 pub(super) fn read(text: &str, report: &mut Report) -> Option<Value> {
+    if text.trim().is_empty() {
+        report.error("", NOT_AN_OBJECT, None);
+        return None;
+    }
     let mut place = Place {
         pointer: String::new(),
         duplicates: Vec::new(),
@@ -26,7 +36,8 @@ pub(super) fn read(text: &str, report: &mut Report) -> Option<Value> {
     match value {
         Ok(value) => Some(value),
         Err(error) => {
-            report.error("", format!("the definition is not JSON: {error}"), None);
+            let message = format!("the definition is not JSON: {error}");
+            report.say(Code::InvalidJsonDescription, "", message, None);
             None
         }
     }

@@ -1,60 +1,13 @@
-//! Owns the reading of one object's fields by type, and the report of what is wrong with them.
+//! Owns the reading of one object's fields by type.
 
 use std::cell::RefCell;
 
 use serde_json::{Map, Value};
 
-use crate::diagnose::{Diagnostic, Severity};
 use crate::path::{Path, ReferencePath};
 use crate::template::Template;
 
-/// What has been found wrong.
-#[derive(Debug, Default)]
-pub(super) struct Report {
-    diagnostics: Vec<Diagnostic>,
-    fatal: bool,
-}
-
-impl Report {
-    pub(super) fn error(&mut self, pointer: &str, message: impl Into<String>, hint: Option<&str>) {
-        self.fatal = true;
-        self.push(Severity::Error, pointer, message.into(), hint);
-    }
-
-    pub(super) fn warning(
-        &mut self,
-        pointer: &str,
-        message: impl Into<String>,
-        hint: Option<&str>,
-    ) {
-        self.push(Severity::Warning, pointer, message.into(), hint);
-    }
-
-    /// An error that leaves no doubt about what was meant.
-    pub(super) fn unsupported(&mut self, pointer: &str, what: &str) -> String {
-        let message = format!("not supported yet: {what}");
-        self.push(Severity::Error, pointer, message.clone(), None);
-        message
-    }
-
-    pub(super) fn is_fatal(&self) -> bool {
-        self.fatal
-    }
-
-    pub(super) fn into_diagnostics(self) -> Vec<Diagnostic> {
-        self.diagnostics
-    }
-
-    fn push(&mut self, severity: Severity, pointer: &str, message: String, hint: Option<&str>) {
-        let hint = hint.map(str::to_owned);
-        self.diagnostics.push(Diagnostic {
-            severity,
-            pointer: pointer.to_owned(),
-            message,
-            hint,
-        });
-    }
-}
+use super::report::Report;
 
 /// Appends a token to an RFC 6901 pointer.
 pub(super) fn push(pointer: &mut String, token: &str) {
@@ -104,7 +57,7 @@ impl<'a> Fields<'a> {
         let Some(object) = value.as_object() else {
             report.error(
                 pointer,
-                format!("this must be an object, not {}", kind(value)),
+                format!("This must be an object, not {}", kind(value)),
                 None,
             );
             return None;
@@ -171,7 +124,11 @@ impl<'a> Fields<'a> {
     }
 
     pub(super) fn missing(&self, name: &str, report: &mut Report) {
-        report.error(&self.pointer, format!("{name} is missing"), None);
+        report.error(
+            &self.pointer,
+            format!("The field '{name}' is required but was missing"),
+            None,
+        );
     }
 
     pub(super) fn text(&self, name: &'static str, report: &mut Report) -> Option<String> {
@@ -202,15 +159,6 @@ impl<'a> Fields<'a> {
             self.wrong(name, "an object", value, report);
         }
         value.as_object()
-    }
-
-    /// Reports a field that is there and not an object.
-    pub(super) fn object_if_any(&self, name: &'static str, report: &mut Report) {
-        if let Some(value) = self.get(name)
-            && !value.is_object()
-        {
-            self.wrong(name, "an object", value, report);
-        }
     }
 
     pub(super) fn array(&self, name: &'static str, report: &mut Report) -> Option<&'a Vec<Value>> {

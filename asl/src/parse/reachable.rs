@@ -1,8 +1,10 @@
 //! Owns the check that every state can be reached and every scope can end.
 
+use crate::diagnose::Code;
 use crate::machine::{Body, Next, State, StateId, StateMachine};
 
-use super::fields::{Report, pointer};
+use super::fields::pointer;
+use super::report::Report;
 
 /// Where a state may go within its scope.
 fn successors(state: &State) -> Vec<StateId> {
@@ -55,14 +57,13 @@ pub(super) fn check(machine: &StateMachine, report: &mut Report) {
     for (index, reached) in reached.into_iter().enumerate() {
         if !reached {
             let id = StateId(index as u32);
-            let message = format!(
-                "no transition leads to the state {}",
-                machine.state(id).name
-            );
-            report.error(
+            let message = format!("State \"{}\" is not reachable.", machine.state(id).name);
+            let hint = Some("remove it, or name it in a Next");
+            report.say(
+                Code::MissingTransitionTarget,
                 &place(machine, id),
                 message,
-                Some("remove it, or name it in a Next"),
+                hint,
             );
         }
     }

@@ -33,8 +33,8 @@ fn not_json() {
     check(
         "[]",
         expect![[r#"
-        no machine
-        error at /: this must be an object, not an array"#]],
+            no machine
+            error at /: Definition must be a valid JSON object"#]],
     );
 }
 
@@ -44,23 +44,23 @@ fn missing_and_unknown() {
         r#"{"States": {"A": {"Type": "Task", "Resuorce": "arn:x", "End": true}, "B": {"Tpye": "Pass"}}}"#,
         expect![[r#"
             no machine
-            error at /: StartAt is missing
-            error at /States/A: Resource is missing
+            error at /: The field 'StartAt' is required but was missing
+            error at /States/A: The field 'Resource' is required but was missing
             error at /States/A/Resuorce: Resuorce is not a field of this (did you mean Resource?)
-            error at /States/B: Type is missing"#]],
+            error at /States/B: The field 'Type' is required but was missing"#]],
     );
     check(
         r#"{"StartAt": "A", "States": {"A": {"Type": "Tsk", "End": true}}}"#,
         expect![[r#"
-        no machine
-        error at /States/A/Type: there is no type of state Tsk (did you mean Task?)"#]],
+            no machine
+            error at /States/A/Type: The field 'Type' should have one of these values: [Task, Wait, Pass, Succeed, Fail, Choice, Parallel, Map]"#]],
     );
     check(
         r#"{"StartAt": "A", "States": {}}"#,
         expect![[r#"
-        no machine
-        error at /States: there are no states (add at least one state)
-        error at /StartAt: there is no state A here"#]],
+            no machine
+            error at /States: there are no states (add at least one state)
+            error at /StartAt: Missing 'StartAt' target: A"#]],
     );
 }
 
@@ -80,7 +80,7 @@ fn transitions() {
         r#"{"StartAt": "A", "States": {"A": {"Type": "Pass", "Next": "Bb"}, "B": {"Type": "Pass", "End": true, "Next": "A"}, "C": {"Type": "Wait", "Seconds": 1}}}"#,
         expect![[r#"
             no machine
-            error at /States/A/Next: there is no state Bb here (did you mean B?)
+            error at /States/A/Next: Missing 'Next' target: Bb (did you mean B?)
             error at /States/B/End: Next and End exclude each other (keep one of them)
             error at /States/C: the state goes nowhere (add Next, or End: true)"#]],
     );
@@ -88,7 +88,7 @@ fn transitions() {
         r#"{"StartAt": "A", "States": {"A": {"Type": "Pass", "End": true}, "B": {"Type": "Pass", "Next": "A"}}}"#,
         expect![[r#"
             no machine
-            error at /States/B: no transition leads to the state B (remove it, or name it in a Next)"#]],
+            error at /States/B: State "B" is not reachable. (remove it, or name it in a Next)"#]],
     );
     check(
         r#"{"StartAt": "A", "States": {"A": {"Type": "Pass", "Next": "A"}}}"#,
@@ -101,7 +101,7 @@ fn transitions() {
             {"StartAt": "X", "States": {"X": {"Type": "Pass", "Next": "P"}}}]}}}"#,
         expect![[r#"
             no machine
-            error at /States/P/Branches/0/States/X/Next: there is no state P here (a transition cannot leave or enter a Parallel branch or a Map processor)"#]],
+            error at /States/P/Branches/0/States/X/Next: Missing 'Next' target: P (a transition cannot leave or enter a Parallel branch or a Map processor)"#]],
     );
 }
 
@@ -119,7 +119,7 @@ fn values() {
             error at /States/A/Retry/0/ErrorEquals: States.ALL must stand alone and in the last place
             error at /States/A/Retry/0/BackoffRate: BackoffRate must be at least 1.0
             error at /States/A/Retry/1/ErrorEquals: ErrorEquals must be an array of at least one error's name
-            error at /States/A/Catch/0: ErrorEquals is missing
+            error at /States/A/Catch/0: The field 'ErrorEquals' is required but was missing
             error at /States/A/ResultPath: '$.a[*]' is not a valid path: a reference path must name exactly one place
             error at /States/A/Parameters/x.$: 'nothing' is neither a path (it would begin with $) nor an intrinsic function (States.…)
             error at /States/A/Parameters/y/z.$: the value of a field ending in .$ must be a string, not 5
@@ -144,8 +144,8 @@ fn rules() {
             error at /States/A/Choices/1/StringEquals: StringEquals must be a string
             error at /States/A/Choices/2/And/0/Next: only the outermost rule has a Next
             error at /States/A/Choices/3: the rule has more than one comparison (put them into And or Or)
-            error at /States/A/Choices/4/Next: there is no state C here (did you mean A?)
-            error at /States/A/Choices/4/Not/TimestampEquals: TimestampEquals must be a timestamp such as 2016-03-14T01:59:00Z
+            error at /States/A/Choices/4/Next: Missing 'Next' target: C (did you mean A?)
+            error at /States/A/Choices/4/Not/TimestampEquals: TimestampEquals must be an RFC 3339 timestamp such as 2016-03-14T01:59:00Z
             error at /States/A/Next: Next is not a field of this (remove it, or move it to where it belongs)"#]],
     );
 }

@@ -15,6 +15,8 @@ use serde_json::Value;
 pub struct Answer {
     /// Its result; without it and without an error, what it was given.
     pub output: Option<Value>,
+    /// Its result is a text of this many bytes.
+    pub bytes: Option<usize>,
     /// The error it fails with.
     pub error: Option<String>,
     /// What it says about its error.
@@ -110,7 +112,11 @@ impl World<'_> {
                             },
                             None => Input::TaskSucceeded {
                                 task,
-                                output: answer.output.unwrap_or(parameters),
+                                output: answer
+                                    .bytes
+                                    .map(|bytes| "x".repeat(bytes).into())
+                                    .or(answer.output)
+                                    .unwrap_or(parameters),
                             },
                         };
                         planned.push(self.plan(now_ms + answer.after_ms, input));

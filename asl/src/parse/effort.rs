@@ -1,0 +1,182 @@
+//! Owns the reading of what Task, Parallel and Map states have in common: retriers, catchers, and
+//! where results go.
+
+use serde_json::Value;
+
+use crate::machine::{Catcher, Count, Effort, Place, Retrier};
+use crate::path::ReferencePath;
+
+use super::fields::{Fields, pointer};
+use super::{Builder, Names};
+
+impl Builder<'_> {
+    pub(super) fn place(&mut self, fields: &Fields<'_>) -> Place {
+        match fields.get("ResultPath") {
+            Some(Value::Null) => Place::Nowhere,
+            _ => Place::Path(
+                fields
+                    .reference_path("ResultPath", self.report)
+                    .unwrap_or_else(ReferencePath::whole),
+            ),
+        }
+    }
+
+    /// A field or its `…Path`.
+    pub(super) fn count(
+        &mut self,
+        name: &'static str,
+        path: &'static str,
+        least: u64,
+        fields: &Fields<'_>,
+    ) -> Option<Count> {
+        fields.exclusive(&[name, path], self.report);
+        let given = fields
+            .natural(name, least, self.report)
+            .map(|number| Count::Given(number as f64));
+        let read = fields.path(path, self.report).map(Count::Path);
+        given.or(read)
+    }
+
+    pub(super) fn effort(&mut self, fields: &Fields<'_>, local: &Names, jsonata: bool) -> Effort {
+        let retriers = self.retriers(fields);
+        let catchers = self.catchers(fields, local, jsonata);
+        if jsonata {
+            let result_path = Place::Path(ReferencePath::whole());
+            return Effort {
+                parameters: None,
+                selector: None,
+                result_path,
+                retriers,
+                catchers,
+            };
+        }
+        Effort {
+            parameters: None,
+            selector: fields.template("ResultSelector", self.report),
+            result_path: self.place(fields),
+            retriers,
+            catchers,
+        }
+    }
+
+    fn errors(&mut self, fields: &Fields<'_>, last: bool) -> Vec<String> {
+        let at = fields.at("ErrorEquals");
+        if !fields.has("ErrorEquals") {
+            fields.missing("ErrorEquals", self.report);
+        }
+        let Some(array) = fields.array("ErrorEquals", self.report) else {
+            return Vec::new();
+        };
+        let errors: Vec<String> = array
+            .iter()
+            .filter_map(|error| error.as_str().map(str::to_owned))
+            .collect();
+        if errors.len() < array.len() || array.is_empty() {
+            self.report.error(
+                &at,
+                "ErrorEquals must be an array of at least one error's name",
+                None,
+            );
+        }
+        if errors.iter().any(|error| error == "States.ALL") && (errors.len() > 1 || !last) {
+            self.report.error(
+                &at,
+                "States.ALL must stand alone and in the last place",
+                None,
+            );
+        }
+        errors
+    }
+
+    fn retriers(&mut self, fields: &Fields<'_>) -> Vec<Retrier> {
+        let Some(array) = fields.array("Retry", self.report) else {
+            return Vec::new();
+        };
+        let at = fields.at("Retry");
+        let mut retriers = Vec::with_capacity(array.len());
+        for (index, value) in array.iter().enumerate() {
+            let Some(fields) = Fields::of(value, &pointer(&at, &index.to_string()), self.report)
+            else {
+                continue;
+            };
+            fields.get("Comment");
+            let errors = self.errors(&fields, index + 1 == array.len());
+            let backoff_rate = fields.number("BackoffRate", self.report).unwrap_or(2.0);
+            if backoff_rate < 1.0 {
+                self.report.error(
+                    &fields.at("BackoffRate"),
+                    "BackoffRate must be at least 1.0",
+                    None,
+                );
+            }
+            let interval_seconds = fields
+                .natural("IntervalSeconds", 1, self.report)
+                .unwrap_or(1);
+            let max_delay_seconds = fields.natural("MaxDelaySeconds", 1, self.report);
+            if max_delay_seconds.is_some_and(|most| most <= interval_seconds) {
+                let message = "MaxDelaySeconds must be greater than IntervalSeconds";
+                self.report
+                    .error(&fields.at("MaxDelaySeconds"), message, None);
+            }
+            let jitter = fields.text("JitterStrategy", self.report);
+            if jitter
+                .as_deref()
+                .is_some_and(|jitter| !["FULL", "NONE"].contains(&jitter))
+            {
+                self.report.error(
+                    &fields.at("JitterStrategy"),
+                    "JitterStrategy is FULL or NONE",
+                    None,
+                );
+            }
+            retriers.push(Retrier {
+                errors,
+                interval_seconds,
+                max_attempts: fields.natural("MaxAttempts", 0, self.report).unwrap_or(3),
+                backoff_rate,
+                max_delay_seconds,
+                full_jitter: jitter.as_deref() == Some("FULL"),
+            });
+            fields.finish(self.report);
+        }
+        retriers
+    }
+
+    fn catchers(&mut self, fields: &Fields<'_>, local: &Names, jsonata: bool) -> Vec<Catcher> {
+        let Some(array) = fields.array("Catch", self.report) else {
+            return Vec::new();
+        };
+        let at = fields.at("Catch");
+        let mut catchers = Vec::with_capacity(array.len());
+        for (index, value) in array.iter().enumerate() {
+            let Some(fields) = Fields::of(value, &pointer(&at, &index.to_string()), self.report)
+            else {
+                continue;
+            };
+            fields.get("Comment");
+            let errors = self.errors(&fields, index + 1 == array.len());
+            if jsonata {
+                fields.get("Output");
+            }
+            if fields.has("Assign") && !jsonata {
+                self.report.unsupported(&fields.at("Assign"), "Assign");
+            }
+            let result_path = if jsonata {
+                Place::Path(ReferencePath::whole())
+            } else {
+                self.place(&fields)
+            };
+            let next = fields.required_text("Next", self.report);
+            let next = next.and_then(|next| self.target(&next, &fields.at("Next"), local));
+            fields.finish(self.report);
+            if let Some(next) = next {
+                catchers.push(Catcher {
+                    errors,
+                    next,
+                    result_path,
+                });
+            }
+        }
+        catchers
+    }
+}
