@@ -11,7 +11,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use crate::registry::{Manifest, Registry, RegistryError, Repository};
+use crate::registry::manifest::Manifest;
+use crate::registry::{Registry, RegistryError, Repository};
 use crate::wire::{ACCOUNT, AwsError, REGION, SECRET_ACCESS_KEY, epoch_seconds, now_ms};
 
 const OPERATIONS: &[&str] = &[

@@ -27,7 +27,7 @@ pub struct AwsError {
     /// What was wrong, for people.
     pub message: String,
     /// Further members of the exception's shape, e.g. Lambda's `Type` or `Reason`.
-    pub fields: Map<String, Value>,
+    pub fields: Box<Map<String, Value>>,
     /// SQS only: the name that the old query protocol had, sent as `x-amzn-query-error`.
     pub query_code: Option<&'static str>,
 }
@@ -39,7 +39,7 @@ impl AwsError {
             status,
             code: code.to_owned(),
             message: message.into(),
-            fields: Map::new(),
+            fields: Box::default(),
             query_code: None,
         }
     }
@@ -80,7 +80,7 @@ impl AwsError {
     }
 
     fn body(&self, with_type: bool) -> Value {
-        let mut body = self.fields.clone();
+        let mut body = (*self.fields).clone();
         if with_type {
             body.insert("__type".into(), self.code.clone().into());
         }

@@ -8,11 +8,12 @@ use std::collections::{BTreeMap, HashMap};
 use axum::body::{Body, Bytes};
 use axum::extract::{Query, Request};
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
-use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::function::{Alias, Function, FunctionConfig, LATEST, arn, invalid, parse_name};
-use super::{Lambda, PAYLOAD_BYTES_MAX};
+use super::alias::Alias;
+use super::function::{FunctionConfig, LATEST, invalid, parse_name};
+use super::settings::Settings;
+use super::{Lambda, PAYLOAD_BYTES_MAX, describe};
 use crate::wire::{AwsError, input, now_ms, rest_answer, rest_error};
 
 const OPERATIONS: &[&str] = &[
@@ -31,26 +32,6 @@ const OPERATIONS: &[&str] = &[
     "DeleteAlias",
     "ListAliases",
     "Invoke",
-];
-
-/// Variables that a function may not set, as on AWS.
-const RESERVED: &[&str] = &[
-    "_HANDLER",
-    "AWS_REGION",
-    "AWS_DEFAULT_REGION",
-    "AWS_LAMBDA_FUNCTION_NAME",
-    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
-    "AWS_LAMBDA_FUNCTION_VERSION",
-    "AWS_LAMBDA_INITIALIZATION_TYPE",
-    "AWS_LAMBDA_LOG_GROUP_NAME",
-    "AWS_LAMBDA_LOG_STREAM_NAME",
-    "AWS_ACCESS_KEY",
-    "AWS_ACCESS_KEY_ID",
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SESSION_TOKEN",
-    "AWS_LAMBDA_RUNTIME_API",
-    "LAMBDA_TASK_ROOT",
-    "LAMBDA_RUNTIME_DIR",
 ];
 
 /// Whether a path is Lambda's.
@@ -99,11 +80,11 @@ async fn route(lambda: &Lambda, request: Request) -> Result<Response<Body>, AwsE
                 (&Method::GET, []) => {
                     let function = functions.resolve(&name, qualifier, 1.0).await?;
                     ok(json!({
-                        "Configuration": configuration(&function, qualifier),
+                        "Configuration": describe::configuration(&function, qualifier),
                         "Code": {
                             "RepositoryType": "ECR",
                             "ImageUri": function.config.image_uri,
-                            "ResolvedImageUri": resolved_uri(&function.config),
+                            "ResolvedImageUri": describe::resolved_uri(&function.config),
                         },
                         "Tags": {},
                     }))
@@ -115,7 +96,7 @@ async fn route(lambda: &Lambda, request: Request) -> Result<Response<Body>, AwsE
                 }
                 (&Method::GET, ["configuration"]) => {
                     let function = functions.resolve(&name, qualifier, 1.0).await?;
-                    ok(configuration(&function, qualifier))
+                    ok(describe::configuration(&function, qualifier))
                 }
                 (&Method::PUT, ["configuration"]) => {
                     ok(update_configuration(lambda, &name, json_of(&body)?).await?)
@@ -131,7 +112,7 @@ async fn route(lambda: &Lambda, request: Request) -> Result<Response<Body>, AwsE
                 (&Method::GET, ["aliases"]) => ok(aliases(lambda, &name, &query).await?),
                 (&Method::GET, ["aliases", alias]) => {
                     functions.latest(&name).await?;
-                    ok(alias_value(&functions.alias(&name, alias).await?))
+                    ok(describe::alias(&functions.alias(&name, alias).await?))
                 }
                 (&Method::PUT, ["aliases", alias]) => {
                     ok(put_alias(lambda, &name, Some(alias), json_of(&body)?).await?)
@@ -152,123 +133,6 @@ async fn route(lambda: &Lambda, request: Request) -> Result<Response<Body>, AwsE
 
 fn unknown(method: &Method, path: &str) -> AwsError {
     AwsError::unknown_operation("Lambda", &format!("{method} {path}"), OPERATIONS)
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-struct Settings {
-    description: Option<String>,
-    role: Option<String>,
-    timeout: Option<u64>,
-    memory_size: Option<u64>,
-    ephemeral_storage: Option<EphemeralStorage>,
-    environment: Option<Environment>,
-    image_config: Option<ImageConfig>,
-    logging_config: Option<LoggingConfig>,
-    revision_id: Option<String>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-struct EphemeralStorage {
-    size: u64,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-struct Environment {
-    variables: BTreeMap<String, String>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-struct ImageConfig {
-    entry_point: Option<Vec<String>>,
-    command: Option<Vec<String>>,
-    working_directory: Option<String>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-struct LoggingConfig {
-    log_format: Option<String>,
-    log_group: Option<String>,
-}
-
-impl Settings {
-    /// Puts what is given over what stands.
-    fn apply(self, config: &mut FunctionConfig) -> Result<(), AwsError> {
-        if let Some(description) = self.description {
-            config.description = description;
-        }
-        if let Some(role) = self.role {
-            config.role = role;
-        }
-        if let Some(seconds) = self.timeout {
-            config.timeout_seconds = within("timeout", seconds, 1, 900)?;
-        }
-        if let Some(mb) = self.memory_size {
-            config.memory_mb = within("memorySize", mb, 128, 10_240)?;
-        }
-        if let Some(storage) = self.ephemeral_storage {
-            config.ephemeral_storage_mb =
-                within("ephemeralStorage.size", storage.size, 512, 10_240)?;
-        }
-        if let Some(Environment { variables }) = self.environment {
-            let size: usize = variables
-                .iter()
-                .map(|(name, value)| name.len() + value.len())
-                .sum();
-            if size > 4096 {
-                return Err(invalid(
-                    "Lambda was unable to configure your environment variables because the environment variables you have provided exceeded the 4KB limit.",
-                ));
-            }
-            let reserved: Vec<&str> = variables
-                .keys()
-                .map(String::as_str)
-                .filter(|name| RESERVED.contains(name))
-                .collect();
-            if !reserved.is_empty() {
-                return Err(invalid(format!(
-                    "Lambda was unable to configure your environment variables because the environment variables you have provided contains reserved keys that are currently not supported for modification. Reserved keys used in this request: {}",
-                    reserved.join(", ")
-                )));
-            }
-            config.environment = variables;
-        }
-        if let Some(image) = self.image_config {
-            config.entry_point = image.entry_point.filter(|words| !words.is_empty());
-            config.command = image.command.filter(|words| !words.is_empty());
-            config.working_directory = image
-                .working_directory
-                .filter(|directory| !directory.is_empty());
-        }
-        if let Some(logging) = self.logging_config {
-            match logging.log_format.as_deref() {
-                Some(format @ ("JSON" | "Text")) => config.log_format = format.to_owned(),
-                Some(other) => {
-                    return Err(invalid(format!(
-                        "LogFormat must be JSON or Text, not {other}"
-                    )));
-                }
-                None => {}
-            }
-            if let Some(group) = logging.log_group {
-                config.log_group = group;
-            }
-        }
-        Ok(())
-    }
-}
-
-fn within(member: &str, value: u64, least: u64, most: u64) -> Result<u64, AwsError> {
-    if (least..=most).contains(&value) {
-        return Ok(value);
-    }
-    Err(AwsError::validation(format!(
-        "1 validation error detected: Value '{value}' at '{member}' failed to satisfy constraint: Member must have value between {least} and {most}"
-    )))
 }
 
 async fn create(lambda: &Lambda, body: Value) -> Result<Value, AwsError> {
@@ -322,12 +186,12 @@ async fn create(lambda: &Lambda, body: Value) -> Result<Value, AwsError> {
     lambda.logs.ensure_group(&config.log_group).await?;
     let function = lambda.functions.create(&name, &config).await?;
     if publish {
-        return Ok(configuration(
+        return Ok(describe::configuration(
             &lambda.functions.publish(&name, None, None, None).await?,
             None,
         ));
     }
-    Ok(configuration(&function, None))
+    Ok(describe::configuration(&function, None))
 }
 
 async fn update_configuration(lambda: &Lambda, name: &str, body: Value) -> Result<Value, AwsError> {
@@ -338,7 +202,7 @@ async fn update_configuration(lambda: &Lambda, name: &str, body: Value) -> Resul
         .update(name, revision.as_deref(), |config| settings.apply(config))
         .await?;
     lambda.logs.ensure_group(&function.config.log_group).await?;
-    Ok(configuration(&function, None))
+    Ok(describe::configuration(&function, None))
 }
 
 async fn update_code(lambda: &Lambda, name: &str, body: Value) -> Result<Value, AwsError> {
@@ -349,7 +213,10 @@ async fn update_code(lambda: &Lambda, name: &str, body: Value) -> Result<Value, 
     let (repository, digest) = lambda.pool.images().resolve(uri).await?;
     lambda.pool.images().get(&repository, &digest).await?;
     if body["DryRun"].as_bool().unwrap_or(false) {
-        return Ok(configuration(&lambda.functions.latest(name).await?, None));
+        return Ok(describe::configuration(
+            &lambda.functions.latest(name).await?,
+            None,
+        ));
     }
     let change = |config: &mut FunctionConfig| {
         (config.image_uri, config.repository, config.digest) = (uri.to_owned(), repository, digest);
@@ -363,12 +230,12 @@ async fn update_code(lambda: &Lambda, name: &str, body: Value) -> Result<Value, 
         .update(name, body["RevisionId"].as_str(), change)
         .await?;
     if body["Publish"].as_bool().unwrap_or(false) {
-        return Ok(configuration(
+        return Ok(describe::configuration(
             &lambda.functions.publish(name, None, None, None).await?,
             None,
         ));
     }
-    Ok(configuration(&function, None))
+    Ok(describe::configuration(&function, None))
 }
 
 async fn publish(lambda: &Lambda, name: &str, body: Value) -> Result<Value, AwsError> {
@@ -382,7 +249,7 @@ async fn publish(lambda: &Lambda, name: &str, body: Value) -> Result<Value, AwsE
             text("Description"),
         )
         .await?;
-    Ok(configuration(&published, None))
+    Ok(describe::configuration(&published, None))
 }
 
 async fn list(lambda: &Lambda, query: &HashMap<String, String>) -> Result<Value, AwsError> {
@@ -391,10 +258,14 @@ async fn list(lambda: &Lambda, query: &HashMap<String, String>) -> Result<Value,
     let next = full(&found, limit).map(|last| last.name.clone());
     let mut values = Vec::new();
     for function in &found {
-        values.push(configuration(function, None));
+        values.push(describe::configuration(function, None));
         if query.get("FunctionVersion").map(String::as_str) == Some("ALL") {
             let versions = lambda.functions.versions(&function.name, 0, 10_000).await?;
-            values.extend(versions.iter().map(|version| configuration(version, None)));
+            values.extend(
+                versions
+                    .iter()
+                    .map(|version| describe::configuration(version, None)),
+            );
         }
     }
     Ok(page("Functions", values, next))
@@ -415,9 +286,13 @@ async fn versions(
     let next = full(&found, limit).map(|last| last.version.clone());
     let mut values = Vec::new();
     if after.is_empty() {
-        values.push(configuration(&latest, Some(LATEST)));
+        values.push(describe::configuration(&latest, Some(LATEST)));
     }
-    values.extend(found.iter().map(|version| configuration(version, None)));
+    values.extend(
+        found
+            .iter()
+            .map(|version| describe::configuration(version, None)),
+    );
     Ok(page("Versions", values, next))
 }
 
@@ -436,7 +311,7 @@ async fn aliases(
     let next = full(&found, limit).map(|last| last.name.clone());
     Ok(page(
         "Aliases",
-        found.iter().map(alias_value).collect(),
+        found.iter().map(describe::alias).collect(),
         next,
     ))
 }
@@ -495,7 +370,7 @@ async fn put_alias(
         .functions
         .put_alias(&alias, existing.is_none(), body["RevisionId"].as_str())
         .await?;
-    Ok(alias_value(&put))
+    Ok(describe::alias(&put))
 }
 
 async fn invoke(
@@ -543,72 +418,6 @@ async fn invoke(
         }
     }
     Ok(response)
-}
-
-/// A FunctionConfiguration. Its ARN carries the qualifier that was asked for, or the version's number.
-fn configuration(function: &Function, qualifier: Option<&str>) -> Value {
-    let config = &function.config;
-    let numbered = (function.version != LATEST).then_some(function.version.as_str());
-    let modified = jiff::Timestamp::from_millisecond(config.modified_at_ms).unwrap_or_default();
-    let mut value = json!({
-        "FunctionName": function.name,
-        "FunctionArn": arn(&function.name, qualifier.or(numbered)),
-        "Role": config.role,
-        "CodeSize": 0,
-        "Description": config.description,
-        "Timeout": config.timeout_seconds,
-        "MemorySize": config.memory_mb,
-        "LastModified": modified.strftime("%Y-%m-%dT%H:%M:%S.%3f+0000").to_string(),
-        "CodeSha256": config.digest.trim_start_matches("sha256:"),
-        "Version": function.version,
-        "TracingConfig": {"Mode": "PassThrough"},
-        "RevisionId": config.revision_id,
-        "State": "Active",
-        "LastUpdateStatus": "Successful",
-        "PackageType": "Image",
-        "Architectures": [config.architecture],
-        "EphemeralStorage": {"Size": config.ephemeral_storage_mb},
-        "LoggingConfig": {"LogFormat": config.log_format, "LogGroup": config.log_group},
-    });
-    if !config.environment.is_empty() {
-        value["Environment"] = json!({"Variables": config.environment});
-    }
-    let mut image = serde_json::Map::new();
-    for (member, words) in [
-        ("EntryPoint", &config.entry_point),
-        ("Command", &config.command),
-    ] {
-        if let Some(words) = words {
-            image.insert(member.into(), json!(words));
-        }
-    }
-    if let Some(directory) = &config.working_directory {
-        image.insert("WorkingDirectory".into(), json!(directory));
-    }
-    if !image.is_empty() {
-        value["ImageConfigResponse"] = json!({"ImageConfig": image});
-    }
-    value
-}
-
-/// The image by digest: the host that was given, the repository, the digest.
-fn resolved_uri(config: &FunctionConfig) -> String {
-    let host = config.image_uri.split('/').next().unwrap_or_default();
-    format!("{host}/{}@{}", config.repository, config.digest)
-}
-
-fn alias_value(alias: &Alias) -> Value {
-    let mut value = json!({
-        "AliasArn": arn(&alias.function, Some(&alias.name)),
-        "Name": alias.name,
-        "FunctionVersion": alias.version,
-        "Description": alias.description,
-        "RevisionId": alias.revision_id,
-    });
-    if !alias.weights.is_empty() {
-        value["RoutingConfig"] = json!({"AdditionalVersionWeights": alias.weights});
-    }
-    value
 }
 
 fn json_of(body: &Bytes) -> Result<Value, AwsError> {

@@ -103,23 +103,6 @@ impl Function {
     }
 }
 
-/// An alias.
-#[derive(Debug, Clone)]
-pub struct Alias {
-    /// The function's name.
-    pub function: String,
-    /// Its name.
-    pub name: String,
-    /// The version it points to.
-    pub version: String,
-    /// What people wrote about it.
-    pub description: String,
-    /// Other versions and the share of invocations each takes, between 0 and 1.
-    pub weights: BTreeMap<String, f64>,
-    /// Changes with every change.
-    pub revision_id: String,
-}
-
 /// The ARN of a function, with the qualifier when one is given.
 pub fn arn(name: &str, qualifier: Option<&str>) -> String {
     let qualifier = qualifier
@@ -153,7 +136,7 @@ pub fn parse_name(given: &str) -> Result<(String, Option<String>), AwsError> {
 /// The functions in the store.
 #[derive(Debug, Clone)]
 pub struct Functions {
-    store: Store,
+    pub(super) store: Store,
 }
 
 impl Functions {
@@ -410,97 +393,6 @@ impl Functions {
             })
             .collect()
     }
-
-    /// An alias.
-    pub async fn alias(&self, function: &str, name: &str) -> Result<Alias, AwsError> {
-        let row = sqlx::query("SELECT * FROM lambda_aliases WHERE function = ? AND name = ?")
-            .bind(function)
-            .bind(name)
-            .fetch_optional(&self.store.db)
-            .await?;
-        row.as_ref().map(alias_of).transpose()?.ok_or_else(|| {
-            AwsError::new(
-                404,
-                "ResourceNotFoundException",
-                format!("Cannot find alias arn: {}", arn(function, Some(name))),
-            )
-            .with("Type", "User")
-        })
-    }
-
-    /// Aliases of a function (of one version, if given) after `after`, at most `limit`.
-    pub async fn aliases(
-        &self,
-        function: &str,
-        version: Option<&str>,
-        after: &str,
-        limit: i64,
-    ) -> Result<Vec<Alias>, AwsError> {
-        let rows = sqlx::query(
-            "SELECT * FROM lambda_aliases WHERE function = ?1 AND (?2 IS NULL OR version = ?2) AND name > ?3
-             ORDER BY name LIMIT ?4",
-        )
-        .bind(function)
-        .bind(version)
-        .bind(after)
-        .bind(limit)
-        .fetch_all(&self.store.db)
-        .await?;
-        rows.iter().map(alias_of).collect()
-    }
-
-    /// Makes an alias, or changes one.
-    pub async fn put_alias(
-        &self,
-        alias: &Alias,
-        new: bool,
-        revision: Option<&str>,
-    ) -> Result<Alias, AwsError> {
-        let (function, name) = (&alias.function, &alias.name);
-        for version in std::iter::once(&alias.version).chain(alias.weights.keys()) {
-            self.resolve(function, Some(version), 1.0).await?;
-        }
-        let mut transaction = self.store.begin().await?;
-        let standing: Option<String> = sqlx::query_scalar(
-            "SELECT revision_id FROM lambda_aliases WHERE function = ? AND name = ?",
-        )
-        .bind(function)
-        .bind(name)
-        .fetch_optional(&mut *transaction)
-        .await?;
-        if new && standing.is_some() {
-            return Err(conflict(format!(
-                "Alias already exists: {}",
-                arn(function, Some(name))
-            )));
-        }
-        check_revision(revision, standing.as_deref().unwrap_or_default())?;
-        let alias = Alias {
-            revision_id: uuid::Uuid::new_v4().to_string(),
-            ..alias.clone()
-        };
-        sqlx::query("INSERT OR REPLACE INTO lambda_aliases VALUES (?, ?, ?, ?, ?, ?)")
-            .bind(function)
-            .bind(name)
-            .bind(&alias.version)
-            .bind(&alias.description)
-            .bind(serde_json::json!(alias.weights).to_string())
-            .bind(&alias.revision_id)
-            .execute(&mut *transaction)
-            .await?;
-        transaction.commit().await?;
-        Ok(alias)
-    }
-
-    /// Removes an alias; one that is not there is as good as removed, as on AWS.
-    pub async fn delete_alias(&self, function: &str, name: &str) -> Result<(), AwsError> {
-        sqlx::query("DELETE FROM lambda_aliases WHERE function = ? AND name = ?")
-            .bind(function)
-            .bind(name)
-            .execute(&self.store.db)
-            .await?;
-        Ok(())
-    }
 }
 
 async fn standing(
@@ -518,7 +410,7 @@ async fn standing(
     Ok(config)
 }
 
-fn check_revision(given: Option<&str>, standing: &str) -> Result<(), AwsError> {
+pub(super) fn check_revision(given: Option<&str>, standing: &str) -> Result<(), AwsError> {
     match given.filter(|given| *given != standing) {
         Some(_) => Err(AwsError::new(
             412,
@@ -542,17 +434,6 @@ fn config_of(row: &SqliteRow) -> Result<FunctionConfig, AwsError> {
             "ServiceException",
             "A stored configuration cannot be read; see the log of local.",
         )
-    })
-}
-
-fn alias_of(row: &SqliteRow) -> Result<Alias, AwsError> {
-    Ok(Alias {
-        function: row.get("function"),
-        name: row.get("name"),
-        version: row.get("version"),
-        description: row.get("description"),
-        weights: serde_json::from_str(row.get("weights")).unwrap_or_default(),
-        revision_id: row.get("revision_id"),
     })
 }
 

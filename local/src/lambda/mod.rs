@@ -5,14 +5,19 @@
 //! Refuses what Gantry does not use: zip packages, layers, extensions, event source mappings.
 //! <https://docs.aws.amazon.com/lambda/latest/api/>
 
+mod alias;
 pub mod api;
+mod describe;
 pub mod function;
 mod image;
+mod invocation;
 mod memory;
 mod pool;
+mod process;
 mod report;
 pub mod runtime;
 mod sandbox;
+mod settings;
 mod watchman;
 
 use std::sync::Arc;
@@ -28,8 +33,8 @@ use crate::store::Store;
 use crate::wire::{AwsError, now_ms};
 use function::{Functions, parse_name};
 use image::Images;
+use invocation::Outcome;
 use pool::{Limits, Pool};
-use sandbox::Outcome;
 
 /// Largest event, bytes, as on AWS.
 pub const PAYLOAD_BYTES_MAX: usize = 6 * 1024 * 1024;

@@ -15,15 +15,36 @@ use uuid::Uuid;
 
 use super::function::Function;
 use super::image::Images;
+use super::invocation::Outcome;
 use super::memory;
 use super::report::Journal;
-use super::sandbox::{Key, Outcome, Sandbox, Surroundings};
+use super::sandbox::{Sandbox, Surroundings};
 use super::watchman::Watchman;
 use crate::logs::Logs;
 use crate::wire::AwsError;
 
 /// How often idle sandboxes are looked at and memory is sampled.
 const TICK: Duration = Duration::from_millis(500);
+
+/// What makes two invocations share sandboxes: function, version, image, and configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Key {
+    function: String,
+    version: String,
+    digest: String,
+    revision: String,
+}
+
+impl From<&Function> for Key {
+    fn from(function: &Function) -> Key {
+        Key {
+            function: function.name.clone(),
+            version: function.version.clone(),
+            digest: function.config.digest.clone(),
+            revision: function.config.revision_id.clone(),
+        }
+    }
+}
 
 /// Limits of the pool.
 #[derive(Debug, Clone, Copy)]

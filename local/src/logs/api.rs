@@ -8,7 +8,7 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
 use super::pattern::Pattern;
-use super::{Line, Logs, delivery};
+use super::{Line, Logs, subscription};
 use crate::wire::{ACCOUNT, AwsError, REGION, now_ms};
 
 const OPERATIONS: &[&str] = &[
@@ -28,9 +28,6 @@ const OPERATIONS: &[&str] = &[
 
 /// Most events in one answer, as on AWS.
 const EVENTS_MAX: i64 = 10_000;
-/// Subscription filters that a log group may have, as on AWS.
-const SUBSCRIPTIONS_MAX: i64 = 2;
-
 pub(super) async fn call(logs: &Logs, operation: &str, input: Value) -> Result<Value, AwsError> {
     match operation {
         "CreateLogGroup" => create_group(logs, &input).await,
@@ -42,9 +39,9 @@ pub(super) async fn call(logs: &Logs, operation: &str, input: Value) -> Result<V
         "PutLogEvents" => put_events(logs, &input).await,
         "GetLogEvents" => get_events(logs, &input).await,
         "FilterLogEvents" => filter_events(logs, &input).await,
-        "PutSubscriptionFilter" => put_subscription(logs, &input).await,
-        "DescribeSubscriptionFilters" => describe_subscriptions(logs, &input).await,
-        "DeleteSubscriptionFilter" => delete_subscription(logs, &input).await,
+        "PutSubscriptionFilter" => subscription::put(logs, &input).await,
+        "DescribeSubscriptionFilters" => subscription::describe(logs, &input).await,
+        "DeleteSubscriptionFilter" => subscription::delete(logs, &input).await,
         _ => Err(AwsError::unknown_operation(
             "CloudWatch Logs",
             operation,
@@ -347,94 +344,6 @@ async fn filter_events(logs: &Logs, input: &Value) -> Result<Value, AwsError> {
     ))
 }
 
-async fn put_subscription(logs: &Logs, input: &Value) -> Result<Value, AwsError> {
-    let group = known_group(logs, input).await?;
-    let name = text(input, "filterName")?;
-    let pattern = input["filterPattern"].as_str().unwrap_or("");
-    Pattern::parse(pattern).map_err(|why| invalid(&why))?;
-    let destination = text(input, "destinationArn")?;
-    if !destination.starts_with("arn:aws:kinesis:") {
-        return Err(invalid(
-            "local delivers to Kinesis streams: destinationArn must be a stream's ARN",
-        ));
-    }
-    delivery::check(&logs.kinesis, destination).await.map_err(|error| {
-        invalid(&format!("Could not deliver test message to specified Kinesis stream. Check if the given Kinesis stream is in ACTIVE state. ({error})"))
-    })?;
-    let mut transaction = logs.store.begin().await?;
-    let others: i64 = sqlx::query_scalar(
-        "SELECT count(*) FROM logs_subscriptions WHERE log_group = ? AND name <> ?",
-    )
-    .bind(group)
-    .bind(name)
-    .fetch_one(&mut *transaction)
-    .await?;
-    if others >= SUBSCRIPTIONS_MAX {
-        return Err(AwsError::bad_request(
-            "LimitExceededException",
-            "Resource limit exceeded.",
-        ));
-    }
-    // A new filter is owed what is written from now on; a changed one keeps its place.
-    sqlx::query(
-        "INSERT INTO logs_subscriptions VALUES (?, ?, ?, ?, ?, ?, ?, (SELECT coalesce(max(id), 0) FROM logs_events))
-         ON CONFLICT (log_group, name) DO UPDATE SET pattern = excluded.pattern,
-           destination_arn = excluded.destination_arn, role_arn = excluded.role_arn, distribution = excluded.distribution",
-    )
-    .bind(group)
-    .bind(name)
-    .bind(pattern)
-    .bind(destination)
-    .bind(input["roleArn"].as_str())
-    .bind(input["distribution"].as_str().unwrap_or("ByLogStream"))
-    .bind(now_ms())
-    .execute(&mut *transaction)
-    .await?;
-    transaction.commit().await?;
-    logs.written.notify_one();
-    Ok(json!({}))
-}
-
-async fn describe_subscriptions(logs: &Logs, input: &Value) -> Result<Value, AwsError> {
-    let group = known_group(logs, input).await?;
-    let rows = sqlx::query("SELECT * FROM logs_subscriptions WHERE log_group = ?1 AND substr(name, 1, length(?2)) = ?2 ORDER BY name")
-        .bind(group)
-        .bind(input["filterNamePrefix"].as_str().unwrap_or(""))
-        .fetch_all(&logs.store.db)
-        .await?;
-    let filters: Vec<Value> = rows
-        .iter()
-        .map(|row| {
-            let mut filter = json!({
-                "filterName": row.get::<String, _>("name"),
-                "logGroupName": group,
-                "filterPattern": row.get::<String, _>("pattern"),
-                "destinationArn": row.get::<String, _>("destination_arn"),
-                "distribution": row.get::<String, _>("distribution"),
-                "creationTime": row.get::<i64, _>("created_at_ms"),
-            });
-            if let Some(role) = row.get::<Option<String>, _>("role_arn") {
-                filter["roleArn"] = json!(role);
-            }
-            filter
-        })
-        .collect();
-    Ok(json!({"subscriptionFilters": filters}))
-}
-
-async fn delete_subscription(logs: &Logs, input: &Value) -> Result<Value, AwsError> {
-    let gone = sqlx::query("DELETE FROM logs_subscriptions WHERE log_group = ? AND name = ?")
-        .bind(known_group(logs, input).await?)
-        .bind(text(input, "filterName")?)
-        .execute(&logs.store.db)
-        .await?;
-    if gone.rows_affected() == 0 {
-        Err(not_found("subscription filter"))
-    } else {
-        Ok(json!({}))
-    }
-}
-
 /// The log group's name, also when it is given by ARN.
 fn group(input: &Value) -> Result<&str, AwsError> {
     let given = input["logGroupName"]
@@ -452,7 +361,7 @@ fn group(input: &Value) -> Result<&str, AwsError> {
     Ok(name)
 }
 
-async fn known_group<'a>(logs: &Logs, input: &'a Value) -> Result<&'a str, AwsError> {
+pub(super) async fn known_group<'a>(logs: &Logs, input: &'a Value) -> Result<&'a str, AwsError> {
     let name = group(input)?;
     let found: Option<i64> = sqlx::query_scalar("SELECT 1 FROM logs_groups WHERE name = ?")
         .bind(name)
@@ -475,7 +384,7 @@ fn group_arn(name: &str) -> String {
     format!("arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{name}")
 }
 
-fn text<'a>(input: &'a Value, member: &str) -> Result<&'a str, AwsError> {
+pub(super) fn text<'a>(input: &'a Value, member: &str) -> Result<&'a str, AwsError> {
     input[member]
         .as_str()
         .ok_or_else(|| invalid(&format!("{member} must be given")))
@@ -510,11 +419,11 @@ fn page(mut answer: Value, next: Option<String>) -> Value {
     answer
 }
 
-fn invalid(message: &str) -> AwsError {
+pub(super) fn invalid(message: &str) -> AwsError {
     AwsError::bad_request("InvalidParameterException", message)
 }
 
-fn not_found(what: &str) -> AwsError {
+pub(super) fn not_found(what: &str) -> AwsError {
     AwsError::bad_request(
         "ResourceNotFoundException",
         format!("The specified {what} does not exist."),

@@ -7,6 +7,7 @@
 mod api;
 mod delivery;
 mod pattern;
+mod subscription;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio_util::io::ReaderStream;
 
-use super::{MANIFEST_BYTES_MAX, Manifest, Registry, RegistryError};
+use super::manifest::{MANIFEST_BYTES_MAX, Manifest};
+use super::{Registry, RegistryError};
 
 type Answer = Result<Response<Body>, RegistryError>;
 
