@@ -198,10 +198,10 @@ impl Builder<'_> {
             }
         }
         self.scopes[id.0 as usize].states = states.keys().map(|name| local[name]).collect();
-        if let Some(start_at) = start_at {
-            if let Some(start) = self.target(&start_at, &fields.at("StartAt"), &local) {
-                self.scopes[id.0 as usize].start = start;
-            }
+        if let Some(start_at) = start_at
+            && let Some(start) = self.target(&start_at, &fields.at("StartAt"), &local)
+        {
+            self.scopes[id.0 as usize].start = start;
         }
         for (name, value) in states {
             let pointer = fields::pointer(&at, name);

@@ -13,7 +13,7 @@ impl Random {
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -28,13 +28,13 @@ impl Random {
             return low;
         }
         // Multiplying instead of dividing avoids favouring small numbers (Lemire 2019).
-        let part = (u128::from(self.next()) * width as u128) >> 64;
+        let part = (u128::from(self.draw()) * width as u128) >> 64;
         low + part as i64
     }
 
     /// A version 4 UUID (RFC 9562).
     pub fn uuid(&mut self) -> String {
-        let (a, b) = (self.next(), self.next());
+        let (a, b) = (self.draw(), self.draw());
         let high = (a & 0xffff_ffff_ffff_0fff) | 0x4000;
         let low = (b & 0x3fff_ffff_ffff_ffff) | 0x8000_0000_0000_0000;
         format!(
@@ -55,9 +55,9 @@ mod tests {
     #[test]
     fn same_seed_same_numbers() {
         let (mut a, mut b) = (Random::new(7), Random::new(7));
-        assert_eq!(a.next(), b.next());
+        assert_eq!(a.draw(), b.draw());
         assert_eq!(a.uuid(), b.uuid());
-        assert_ne!(Random::new(7).next(), Random::new(8).next());
+        assert_ne!(Random::new(7).draw(), Random::new(8).draw());
     }
 
     #[test]

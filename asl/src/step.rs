@@ -140,6 +140,7 @@ pub enum Input {
 
 /// Something the driver must do.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(clippy::large_enum_variant)] // Most commands are records: boxing them would only cost.
 pub enum Command {
     /// Have a task done and report it by [`Input`]s.
     InvokeTask {
