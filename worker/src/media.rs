@@ -34,6 +34,8 @@ pub struct Video {
     /// Degrees clockwise by which a player turns the picture: 0, 90, 180, 270.
     pub rotation: u32,
     pub pixel_format: Option<String>,
+    /// This stream's own, where the container states it.
+    pub duration_ms: Option<u64>,
 }
 
 /// The first sound stream.
@@ -44,6 +46,8 @@ pub struct Audio {
     pub codec: String,
     pub channels: u32,
     pub sample_rate: Option<u32>,
+    /// This stream's own, where the container states it.
+    pub duration_ms: Option<u64>,
 }
 
 /// ffprobe's report without the address it read from, and its summary.
@@ -166,6 +170,7 @@ fn video(stream: &Value) -> Option<Video> {
         frame_rate,
         rotation,
         pixel_format: stream["pix_fmt"].as_str().map(str::to_owned),
+        duration_ms: stream_duration_ms(stream),
     })
 }
 
@@ -178,7 +183,19 @@ fn audio(stream: &Value) -> Option<Audio> {
             .to_owned(),
         channels: whole(&stream["channels"]).filter(|channels| *channels > 0)?,
         sample_rate: number(&stream["sample_rate"]).map(|rate| rate as u32),
+        duration_ms: stream_duration_ms(stream),
     })
+}
+
+/// A stream's duration: as a number of seconds, or as Matroska's tag `00:00:05.005000000`.
+fn stream_duration_ms(stream: &Value) -> Option<u64> {
+    let tag = || {
+        let mut parts = stream["tags"]["DURATION"].as_str()?.splitn(3, ':');
+        let mut part = || parts.next()?.parse::<f64>().ok();
+        Some((part()? * 60.0 + part()?) * 60.0 + part()?)
+    };
+    let seconds = number(&stream["duration"]).or_else(tag)?;
+    (seconds > 0.0).then_some((seconds * 1000.0).round() as u64)
 }
 
 /// Degrees clockwise, from the display matrix (whose angle is counted the other way) or an old `rotate` tag.
@@ -261,6 +278,21 @@ mod tests {
             Some((1, 2))
         );
         assert_eq!(summary.duration_ms, Some(12_500));
+    }
+
+    #[test]
+    fn a_streams_duration_is_a_number_or_a_tag() {
+        assert_eq!(
+            stream_duration_ms(&json!({"duration": "5.28"})),
+            Some(5_280)
+        );
+        let tagged = json!({"tags": {"DURATION": "01:02:05.005000000"}});
+        assert_eq!(stream_duration_ms(&tagged), Some(3_725_005));
+        assert_eq!(
+            stream_duration_ms(&json!({"tags": {"DURATION": "soon"}})),
+            None
+        );
+        assert_eq!(stream_duration_ms(&json!({})), None);
     }
 
     #[test]

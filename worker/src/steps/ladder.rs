@@ -36,7 +36,10 @@ pub struct Rung {
     pub picture: Option<Picture>,
     /// The source's sound stream, where it has one.
     pub sound_stream: Option<u32>,
+    /// The source's, for progress.
     pub duration_ms: Option<u64>,
+    /// How long the rendition must be: the stated duration of the stream that it follows.
+    pub expected_ms: Option<u64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -70,6 +73,11 @@ pub fn rungs(summary: &Summary, max_height: u32) -> Vec<Rung> {
         picture,
         sound_stream,
         duration_ms: summary.duration_ms,
+        expected_ms: match (&summary.video, &summary.audio) {
+            (Some(video), _) => video.duration_ms,
+            (None, Some(audio)) => audio.duration_ms,
+            (None, None) => None,
+        },
     };
     let Some(video) = &summary.video else {
         return vec![rung("audio".to_owned(), None)];
@@ -148,6 +156,7 @@ mod tests {
                 frame_rate: "24/1".to_owned(),
                 rotation: 0,
                 pixel_format: None,
+                duration_ms: None,
             }),
             audio: None,
         }
@@ -207,6 +216,7 @@ mod tests {
             codec: "mp3".to_owned(),
             channels: 2,
             sample_rate: None,
+            duration_ms: None,
         });
         let rungs = rungs(&summary, 1080);
         assert_eq!(rungs.len(), 1);

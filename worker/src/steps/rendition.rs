@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use model::{Artifact, ArtifactKind};
+use model::{Artifact, ArtifactKind, time::duration_text};
 use serde::{Deserialize, Serialize};
 
 use super::{Media, Product, ladder::Rung, product, scratch};
@@ -66,6 +66,17 @@ pub async fn handle(invocation: &Invocation<'_>, input: Input) -> Result<Output,
     if measured.addresses != [media_name.as_str()] {
         return Err(nothing("the playlist names other files than the one made"));
     }
+    if let Some(expected) = rung
+        .expected_ms
+        .filter(|expected| too_short(measured.duration_ms, *expected))
+    {
+        let message = format!(
+            "only {} of {} could be decoded: the source is cut off or damaged; submit a complete copy",
+            duration_text(measured.duration_ms),
+            duration_text(expected),
+        );
+        return Err(Failure::new(Kind::MediaEncodeFailed, message));
+    }
     let media_file = folder.path().join(&media_name);
     let codecs = codecs(rung, &media_file).await?;
 
@@ -114,6 +125,12 @@ pub async fn handle(invocation: &Invocation<'_>, input: Input) -> Result<Output,
         segment_count: measured.segment_count,
         artifacts: vec![media_artifact, list_artifact],
     })
+}
+
+/// ffmpeg ends well on a source that is cut off. A tenth, and two seconds, may be missing: containers state
+/// durations loosely.
+fn too_short(made_ms: u64, expected_ms: u64) -> bool {
+    made_ms + 2_000.max(expected_ms / 10) < expected_ms
 }
 
 /// ffmpeg's arguments behind its input.

@@ -348,3 +348,20 @@ async fn the_smoke_check_names_versions() {
         "{poster}"
     );
 }
+
+#[tokio::test]
+async fn a_cut_off_clip_does_not_pass_for_whole() {
+    let mut clip = clip::with_sound("320x180", 10);
+    clip.truncate(clip.len() / 2);
+    let storage = Storage::open().await;
+    let source = source(clip, Manner::Steady).await;
+    let failure = Run::new(&storage)
+        .whole(&source.address)
+        .await
+        .expect_err("half of it is missing");
+    assert_eq!(failure.kind.as_str(), "Media.EncodeFailed");
+    assert!(
+        failure.message().contains("of 10 s could be decoded"),
+        "{failure}"
+    );
+}
