@@ -77,6 +77,30 @@ impl Folded {
         self.fold.failed_state()
     }
 
+    /// Whether the event that ended the execution was read.
+    pub fn has_ended(&self) -> bool {
+        self.fold.outcome().is_some()
+    }
+
+    /// The state from which a redrive would go on: the one that failed, or, of an execution that was
+    /// stopped or timed out, the one it was in.
+    pub fn resumes_from(&self) -> Option<&str> {
+        self.failed_state().or_else(|| {
+            let unfinished = |visit: &&asl::Visit| {
+                visit.parent.is_none()
+                    && !matches!(
+                        visit.status,
+                        asl::VisitStatus::Succeeded | asl::VisitStatus::Caught
+                    )
+            };
+            let visits = self.fold.visits();
+            visits
+                .iter()
+                .rfind(unfinished)
+                .map(|visit| visit.state.as_str())
+        })
+    }
+
     /// The Fail state that ended the execution, if one did.
     pub fn ended_in_fail_state(&self) -> Option<&str> {
         self.fold.ended_in_fail_state()

@@ -194,12 +194,15 @@ pub(super) fn rerun_offer(
             "The execution cleaned up and ended in “{state}”: redriving would only fail there again, so the job runs again from the beginning."
         ));
     }
-    match (execution.redrive_status.as_deref(), folded.failed_state()) {
+    if !folded.has_ended() {
+        return unavailable("The execution's history is being read; try again in a moment.");
+    }
+    match (execution.redrive_status.as_deref(), folded.resumes_from()) {
         (Some("REDRIVABLE"), Some(state)) => RerunOffer::Redrive {
             from_state: state.to_owned(),
         },
         (Some("REDRIVABLE"), None) => {
-            unavailable("The execution's history is being read; try again in a moment.")
+            restart("The execution ended before it entered a state.".to_owned())
         }
         (Some(_), _) => restart(match &execution.redrive_reason {
             Some(reason) => format!("Step Functions does not redrive it: {reason}"),

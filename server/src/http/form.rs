@@ -7,6 +7,7 @@ use axum::{
         DefaultBodyLimit, FromRequest, Multipart, Path, Request, State,
         multipart::{Field, MultipartError},
     },
+    http::{HeaderMap, header::ACCEPT},
     response::{IntoResponse, Redirect, Response},
 };
 use futures::StreamExt;
@@ -15,7 +16,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Edge,
-    answer::{invalid, job_id, status_of},
+    answer::{Answer, invalid, job_id, status_of},
     job::is_restart,
     page::{Told, render_instead},
     request::RequestId,
@@ -48,6 +49,7 @@ pub(super) async fn submit(
     request_id: RequestId,
     request: Request,
 ) -> Response {
+    let wants_json = wants_json(request.headers());
     let job = edge.control.new_job_id();
     let mut filled = Filled {
         pipeline: PIPELINE.to_owned(),
@@ -64,6 +66,9 @@ pub(super) async fn submit(
         Err(failure) => failure,
     };
     let error = failure.answer(&request_id.0);
+    if wants_json {
+        return Answer(error).into_response();
+    }
     let address = "/jobs/new";
     let told = Told {
         status: Some(status_of(&error)),
@@ -75,6 +80,12 @@ pub(super) async fn submit(
         action: None,
     };
     render_instead(&edge, request_id, address, told).await
+}
+
+/// Whether the form was sent by a program that reads JSON, not by a browser that shows pages.
+fn wants_json(headers: &HeaderMap) -> bool {
+    let accepts = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
+    accepts.is_some_and(|types| types.contains("application/json") && !types.contains("text/html"))
 }
 
 /// Reads the whole form; its file goes on to the bucket as it comes.
@@ -138,6 +149,9 @@ async fn receive(
     filled.file_name = Some(name.clone());
     let mut incoming: Option<Incoming> = None;
     while let Some(chunk) = field.chunk().await.map_err(broken)? {
+        if chunk.is_empty() {
+            continue;
+        }
         let incoming = match &mut incoming {
             Some(incoming) => incoming,
             None => incoming.insert(control.receive(job, &name).await?),
@@ -244,6 +258,7 @@ pub(super) async fn rerun(
     State(edge): State<Edge>,
     request_id: RequestId,
     Path(id): Path<String>,
+    headers: HeaderMap,
     body: String,
 ) -> Response {
     let result = async {
@@ -253,7 +268,7 @@ pub(super) async fn rerun(
         let restart = is_restart(mode.as_deref())?;
         edge.control.rerun(job_id(&id)?, restart).await
     };
-    acted(&edge, request_id, &id, result.await.map(|_| ())).await
+    acted(&edge, request_id, &id, &headers, result.await.map(|_| ())).await
 }
 
 /// Stops a job.
@@ -261,15 +276,17 @@ pub(super) async fn stop(
     State(edge): State<Edge>,
     request_id: RequestId,
     Path(id): Path<String>,
+    headers: HeaderMap,
 ) -> Response {
     let result = async { edge.control.stop(job_id(&id)?).await };
-    acted(&edge, request_id, &id, result.await.map(|_| ())).await
+    acted(&edge, request_id, &id, &headers, result.await.map(|_| ())).await
 }
 
 async fn acted(
     edge: &Edge,
     request_id: RequestId,
     id: &str,
+    headers: &HeaderMap,
     result: Result<(), Failure>,
 ) -> Response {
     let failure = match result {
@@ -277,6 +294,9 @@ async fn acted(
         Err(failure) => failure,
     };
     let error = failure.answer(&request_id.0);
+    if wants_json(headers) {
+        return Answer(error).into_response();
+    }
     let told = Told {
         status: Some(status_of(&error)),
         submit: None,

@@ -1,14 +1,18 @@
 //! A request's id, by which its caller and the log speak of the same thing, and the log's line about it.
 
-use std::time::Instant;
+use std::{panic::AssertUnwindSafe, time::Instant};
 
 use axum::{
     extract::{FromRequestParts, Request},
     http::{HeaderName, HeaderValue, request::Parts},
     middleware::Next,
-    response::Response,
+    response::{IntoResponse, Response},
 };
+use futures::FutureExt;
 use uuid::Uuid;
+
+use super::answer::Answer;
+use crate::control::Failure;
 
 /// The header that tells a caller its request's id.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -37,7 +41,12 @@ pub(super) async fn identify(mut request: Request, next: Next) -> Response {
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
     request.extensions_mut().insert(RequestId(id.clone()));
-    let mut response = next.run(request).await;
+    // A fault in one request is that request's answer, and the log's; the connection lives on.
+    let ran = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    let mut response = ran.unwrap_or_else(|_| {
+        let failure = Failure::Fault("a handler panicked");
+        Answer(failure.answer(&id)).into_response()
+    });
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }

@@ -278,6 +278,19 @@ async fn a_form_that_is_wrong_comes_back_with_what_was_typed() {
 }
 
 #[tokio::test]
+async fn a_program_that_sends_a_form_is_told_in_json() {
+    let site = site().await;
+    let mut request = to(Method::POST, "/jobs", Body::from("--b--\r\n"));
+    let headers = request.headers_mut();
+    headers.insert(header::ACCEPT, "application/json".parse().unwrap());
+    let kind = "multipart/form-data; boundary=b".parse().unwrap();
+    headers.insert(header::CONTENT_TYPE, kind);
+    let response = site.send(request).await;
+    assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+    assert_eq!(json_of(response).await["fields"][0]["pointer"], "/source");
+}
+
+#[tokio::test]
 async fn an_action_that_cannot_be_is_told_on_the_jobs_page() {
     let site = site().await;
     let job = crate::store::testing_submit(&site.control.store, 1).await;

@@ -228,7 +228,7 @@ fn a_functions_message_is_taken_out_of_lambdas_json() {
 #[test]
 fn parts_on_their_way() {
     let mut run = Run::start();
-    run.succeed("inspect", json!({"parts": [0, 1, 2]}));
+    run.succeed("inspect", json!({"parts": [{}, {}, {}]}));
     run.succeed("transfer", json!({}));
     run.fail("transfer", "Source.Slow");
     let progress = [part(1, 3, 1), part(0, 8, 2), part(2, 1, 3)];
@@ -248,7 +248,7 @@ fn branches_on_their_way() {
 #[test]
 fn a_part_that_failed_ends_in_cleanup_and_its_own_error_is_shown() {
     let mut run = Run::start();
-    run.succeed("inspect", json!({"parts": [0, 1]}));
+    run.succeed("inspect", json!({"parts": [{}, {}]}));
     run.fail("transfer", "Source.Gone");
     run.succeed("abort", json!({}));
     let view = run.view(ExecutionStatus::Failed, &[]);
@@ -282,7 +282,7 @@ fn a_redriven_state_is_what_it_became_and_its_past_is_counted() {
 #[test]
 fn a_states_detail_has_its_input_attempts_and_the_visit_asked_for() {
     let mut run = Run::start();
-    run.succeed("inspect", json!({"parts": [0, 1]}));
+    run.succeed("inspect", json!({"parts": [{}, {}]}));
     run.fail("transfer", "Source.Slow");
     let timer = run.timers.pop().unwrap();
     run.apply(Input::TimerFired { timer });
@@ -336,7 +336,7 @@ fn what_pressing_rerun_would_do() {
     );
 
     let mut cleaned = Run::start();
-    cleaned.succeed("inspect", json!({"parts": [0]}));
+    cleaned.succeed("inspect", json!({"parts": [{}]}));
     cleaned.fail("transfer", "Source.Gone");
     cleaned.succeed("abort", json!({}));
     let restart = offer(&cleaned, record(ExecutionStatus::Failed));
@@ -346,7 +346,7 @@ fn what_pressing_rerun_would_do() {
     );
 
     let mut stopped = Run::start();
-    stopped.succeed("inspect", json!({"parts": [0]}));
+    stopped.succeed("inspect", json!({"parts": [{}]}));
     stopped.apply(Input::Stop {
         error: None,
         cause: None,
