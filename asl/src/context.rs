@@ -75,6 +75,8 @@ pub struct Scene<'a> {
     pub input: &'a Value,
     /// `$$`.
     pub context: &'a Context<'a>,
+    /// `$name`: the variables in reach.
+    pub variables: Option<&'a Map<String, Value>>,
     /// What functions draw from.
     pub random: &'a mut Random,
 }
@@ -85,6 +87,7 @@ impl<'a> Scene<'a> {
         Scene {
             input,
             context,
+            variables: None,
             random,
         }
     }
@@ -94,8 +97,7 @@ impl<'a> Scene<'a> {
         match path.root() {
             Root::Input => path.find(self.input),
             Root::Context => self.context.find(path),
-            // Variables come with Assign, which the parser reports as not supported yet.
-            Root::Variable(_) => None,
+            Root::Variable(name) => path.find(self.variables?.get(name)?),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use crate::machine::{Body, Next, ScopeId, State, StateKind, StateMachine};
+use crate::machine::{Body, ChoiceRule, Next, ScopeId, State, StateKind, StateMachine};
 
 /// States and transitions of a machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,7 +136,7 @@ fn add_edges(machine: &StateMachine, state: &State, at_root: bool, edges: &mut V
     let name = |id| machine.state(id).name.as_str();
     match &state.body {
         Body::Choice { rules, default } => {
-            for (rule, to) in rules {
+            for ChoiceRule { rule, next: to, .. } in rules {
                 let label = Some(rule.to_string());
                 edges.push(edge(from, name(*to), EdgeKind::Choice, label));
             }

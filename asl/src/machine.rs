@@ -65,6 +65,8 @@ pub struct State {
     pub next: Next,
     /// What it does.
     pub body: Body,
+    /// `Assign`; of a Choice, the one that goes with `Default`.
+    pub assign: Option<Template>,
     /// "not supported yet: …", if that is so.
     pub unsupported: Option<String>,
 }
@@ -113,7 +115,7 @@ pub enum Body {
     /// Chooses where to go.
     Choice {
         /// `Choices`, in order.
-        rules: Vec<(Rule, StateId)>,
+        rules: Vec<ChoiceRule>,
         /// `Default`.
         default: Option<StateId>,
     },
@@ -137,6 +139,17 @@ pub enum Body {
     },
     /// Runs one scope for each element of an array.
     Map(Box<MapState>),
+}
+
+/// One element of `Choices`.
+#[derive(Debug, Clone)]
+pub struct ChoiceRule {
+    /// When it is taken.
+    pub rule: Rule,
+    /// `Next`.
+    pub next: StateId,
+    /// `Assign`.
+    pub assign: Option<Template>,
 }
 
 /// A Task state.
@@ -247,6 +260,8 @@ pub struct Catcher {
     pub next: StateId,
     /// `ResultPath`.
     pub result_path: Place,
+    /// `Assign`.
+    pub assign: Option<Template>,
 }
 
 /// The type of a state.

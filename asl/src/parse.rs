@@ -247,6 +247,7 @@ fn blank(name: &str, scope: ScopeId) -> State {
         output: Source::Path(crate::path::Path::whole()),
         next: Next::End,
         body: Body::Succeed,
+        assign: None,
         unsupported: None,
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! An execution is a tree of strands ([`strand`]), each running one scope of the machine. Strands
 //! that can go on wait in a queue, so that nothing recurses over transitions. What a state does is in
-//! [`run`], [`task`] and [`fork`]; what happens when it fails in [`failure`]; how an execution ends
+//! [`run`], [`task`] and [`fork`]; how it is left in [`exit`]; what happens when it fails in [`failure`]; how an execution ends
 //! and begins again in [`end`] and [`redrive`].
 
 use std::collections::{HashMap, VecDeque};
@@ -17,6 +17,7 @@ use crate::random::Random;
 use crate::timestamp;
 
 mod end;
+mod exit;
 mod failure;
 mod fork;
 mod redrive;
@@ -260,7 +261,7 @@ impl Execution {
         this.record(EventType::ExecutionStarted, 0, details);
         this.set_machine_timer();
         let first = this.machine.scope(ScopeId::ROOT).start;
-        let root = this.add_strand(Strand::new(None, 0, None));
+        let root = this.add_strand(Strand::new(None, 0, None, Arc::default()));
         this.go(root, Todo::Enter(first, input));
         this.run();
         let commands = std::mem::take(&mut this.commands);

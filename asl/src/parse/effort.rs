@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::machine::{Catcher, Count, Effort, Place, Retrier};
 use crate::path::ReferencePath;
+use crate::template::Template;
 
 use super::fields::{Fields, pointer};
 use super::{Builder, Names};
@@ -19,6 +20,32 @@ impl Builder<'_> {
                     .unwrap_or_else(ReferencePath::whole),
             ),
         }
+    }
+
+    /// Reads `Assign`: an object of variables.
+    pub(super) fn assign(&mut self, fields: &Fields<'_>, jsonata: bool) -> Option<Template> {
+        /// AWS's limit for the length of a variable's name, in characters.
+        const NAME_MAX: usize = 80;
+        let value = fields.get("Assign").filter(|_| !jsonata)?;
+        let at = fields.at("Assign");
+        let Some(variables) = value.as_object() else {
+            self.report
+                .error(&at, "Assign must be an object of variables", None);
+            return None;
+        };
+        for name in variables.keys() {
+            let plain = name.strip_suffix(".$").unwrap_or(name);
+            let mut chars = plain.chars();
+            let is_name = chars.next().is_some_and(char::is_alphabetic)
+                && chars.all(|c| c.is_alphanumeric() || c == '_')
+                && plain.chars().count() <= NAME_MAX;
+            if !is_name || plain == "states" {
+                let message = format!("{plain} cannot be the name of a variable");
+                let hint = "a letter, then letters, digits and _, and not states";
+                self.report.error(&pointer(&at, name), message, Some(hint));
+            }
+        }
+        fields.template("Assign", self.report)
     }
 
     /// A field or its `…Path`.
@@ -158,9 +185,7 @@ impl Builder<'_> {
             if jsonata {
                 fields.get("Output");
             }
-            if fields.has("Assign") && !jsonata {
-                self.report.unsupported(&fields.at("Assign"), "Assign");
-            }
+            let assign = self.assign(&fields, jsonata);
             let result_path = if jsonata {
                 Place::Path(ReferencePath::whole())
             } else {
@@ -174,6 +199,7 @@ impl Builder<'_> {
                     errors,
                     next,
                     result_path,
+                    assign,
                 });
             }
         }

@@ -11,7 +11,7 @@ fn successors(state: &State) -> Vec<StateId> {
     let mut next = Vec::new();
     match &state.body {
         Body::Choice { rules, default } => {
-            next.extend(rules.iter().map(|(_, next)| *next));
+            next.extend(rules.iter().map(|rule| rule.next));
             next.extend(*default);
         }
         Body::Succeed | Body::Fail { .. } => {}

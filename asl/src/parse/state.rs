@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
-use crate::machine::{Body, Count, Next, Place, Source, StateId, StateKind, Task, Text, Until};
+use crate::machine::{
+    Body, ChoiceRule, Count, Next, Place, Source, StateId, StateKind, Task, Text, Until,
+};
 use crate::path::{Path, ReferencePath};
 use crate::template::Expression;
 use crate::timestamp;
@@ -20,13 +22,7 @@ impl Builder<'_> {
         let jsonata = self.query_language(fields, self.jsonata);
         let mut unsupported =
             jsonata.then(|| "not supported yet: QueryLanguage JSONata".to_owned());
-        if fields.has("Assign") {
-            unsupported = Some(if jsonata {
-                "not supported yet: Assign".to_owned()
-            } else {
-                self.report.unsupported(&fields.at("Assign"), "Assign")
-            });
-        }
+        let assign = self.assign(fields, jsonata);
         if jsonata {
             JSONATA_FIELDS.iter().for_each(|name| fields.allow(name));
         }
@@ -74,6 +70,7 @@ impl Builder<'_> {
         fields.finish(self.report);
         let state = &mut self.states[id.0 as usize];
         state.comment = comment;
+        state.assign = assign;
         state.unsupported = unsupported;
         state.input = input;
         state.output = output;
@@ -189,9 +186,7 @@ impl Builder<'_> {
             fields.get("Comment");
             let next = fields.required_text("Next", self.report);
             let next = next.and_then(|next| self.target(&next, &fields.at("Next"), local));
-            if fields.has("Assign") && !jsonata {
-                self.report.unsupported(&fields.at("Assign"), "Assign");
-            }
+            let assign = self.assign(&fields, jsonata);
             let rule = if jsonata {
                 ["Condition", "Output"]
                     .iter()
@@ -205,7 +200,7 @@ impl Builder<'_> {
                 fields.finish(self.report);
             }
             if let (Some(rule), Some(next)) = (rule, next) {
-                rules.push((rule, next));
+                rules.push(ChoiceRule { rule, next, assign });
             }
         }
         Some(Body::Choice { rules, default })

@@ -6,10 +6,10 @@ use serde_json::json;
 
 use crate::data::Data;
 use crate::event::{Details, EventType};
-use crate::machine::{Catcher, Retrier, StateId, StateKind};
+use crate::machine::{Catcher, Retrier, StateKind};
 use crate::template::{FieldTrouble, Trouble};
 
-use super::strand::{Alarm, Doing, ROOT, StrandId, Todo};
+use super::strand::{Alarm, Doing, ROOT, StrandId};
 use super::{Execution, Outcome, millis};
 
 /// Why a state failed.
@@ -189,8 +189,14 @@ impl Execution {
         self.drop_children(id);
         let said = json!({ "Error": failure.error.unwrap_or_default(), "Cause": failure.cause.unwrap_or_default() });
         let input = self.strand(id).visit().input.clone();
-        match self.placed(&catcher.result_path, Data::new(said), &input) {
-            Ok(output) => self.exit_to(id, output, Some(catcher.next)),
+        let said = Data::new(said);
+        let assigned = self.assigned(id, catcher.assign.as_ref(), &said);
+        let caught = assigned.and_then(|assigned| {
+            let output = self.placed(&catcher.result_path, said, &input)?;
+            Ok((assigned, output))
+        });
+        match caught {
+            Ok((assigned, output)) => self.exit_to(id, assigned, output, Some(catcher.next)),
             Err(failure) => self.execution_failed(id, failure),
         }
     }
@@ -219,16 +225,5 @@ impl Execution {
         };
         self.record(EventType::ExecutionFailed, last, details);
         self.ended(Outcome::Failed { error, cause });
-    }
-
-    /// The strand of a state that failed goes on with another.
-    pub(super) fn exit_to(&mut self, id: StrandId, output: Data, next: Option<StateId>) {
-        let Some(output) = self.exited(id, output) else {
-            return;
-        };
-        match next {
-            Some(next) => self.go(id, Todo::Enter(next, output)),
-            None => self.strand_succeeded(id, output),
-        }
     }
 }

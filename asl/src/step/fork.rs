@@ -181,6 +181,7 @@ impl Execution {
         let fork = self.fork_mut(id);
         let (items, mut input) = (fork.items.clone(), fork.input.clone());
         let mut context = self.strand(id).map.clone();
+        let variables = self.strand(id).variables.clone();
         let scope: ScopeId = match &state.body {
             Body::Parallel { branches, .. } => branches[index],
             Body::Map(map) => {
@@ -203,7 +204,7 @@ impl Execution {
             }
             _ => unreachable!("only Parallel and Map states fork"),
         };
-        let child = self.add_strand(Strand::new(Some((id, index)), after, context));
+        let child = self.add_strand(Strand::new(Some((id, index)), after, context, variables));
         self.fork_mut(id).slots[index].strand = Some(child);
         if let Some(event) = self.iteration_event(EventType::MapIterationStarted, id, index, child)
         {

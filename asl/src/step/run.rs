@@ -6,14 +6,14 @@ use crate::choice::MissingPath;
 use crate::context::{Context, Scene};
 use crate::data::Data;
 use crate::event::{Details, EventType};
-use crate::machine::{Body, Count, Next, Place, Source, State, StateId, StateKind, Text, Until};
+use crate::machine::{Body, Count, Place, Source, State, StateId, StateKind, Text, Until};
 use crate::path::{Path, Root};
 use crate::template::Template;
 use crate::timestamp;
 
 use super::failure::{Failure, FailureKind};
 use super::strand::{Alarm, Doing, ROOT, StrandId, Todo, Visit};
-use super::{DATA_BYTES_MAX, EVENTS_MAX, Execution, Outcome, millis};
+use super::{EVENTS_MAX, Execution, Outcome, millis};
 
 impl Execution {
     /// Lets every strand that can go on do so.
@@ -134,31 +134,32 @@ impl Execution {
                 let filled = self.filled(id, parameters.as_ref(), input)?;
                 let result = result.clone().map_or(filled, Data::new);
                 let raw = self.strand(id).visit().input.clone();
-                let output = self.placed(result_path, result, &raw)?;
-                self.leave(id, state, output)
+                let output = self.placed(result_path, result.clone(), &raw)?;
+                self.leave(id, state, &result, output)
             }
             Body::Choice { rules, default } => {
-                let next = self.scene(id, input.value(), |scene| {
-                    for (rule, next) in rules {
-                        if rule.holds(scene)? {
-                            return Ok(Some(*next));
+                let taken = self.scene(id, input.value(), |scene| {
+                    for rule in rules {
+                        if rule.rule.holds(scene)? {
+                            return Ok(Some((rule.next, rule.assign.as_ref())));
                         }
                     }
-                    Ok(*default)
+                    Ok(default.map(|default| (default, state.assign.as_ref())))
                 });
-                let next = next.map_err(|MissingPath(path)| {
+                let taken = taken.map_err(|MissingPath(path)| {
                     let message = format!("Invalid path '{path}': The choice state's condition path references an invalid value.");
                     self.runtime(id, message)
                 })?;
-                let Some(next) = next else {
+                let Some((next, assign)) = taken else {
                     let cause = format!(
                         "State {} has no matching choice and no Default.",
                         state.name
                     );
                     return Err(Failure::error("States.NoChoiceMatched", cause));
                 };
+                let assigned = self.assigned(id, assign, &input)?;
                 let output = self.output_of(id, state, input)?;
-                self.exit_to(id, output, Some(next));
+                self.exit_to(id, assigned, output, Some(next));
                 Ok(())
             }
             Body::Wait(until) => {
@@ -171,7 +172,7 @@ impl Execution {
                 }
                 Ok(())
             }
-            Body::Succeed => self.leave(id, state, input),
+            Body::Succeed => self.leave(id, state, &input, input.clone()),
             Body::Fail { error, cause } => {
                 let error = self.said(id, error.as_ref(), "ErrorPath", &input)?;
                 let cause = self.said(id, cause.as_ref(), "CausePath", &input)?;
@@ -191,7 +192,7 @@ impl Execution {
         let state = machine.state(self.strand(id).visit().state);
         let done = self
             .input_of(id, state)
-            .and_then(|input| self.leave(id, state, input));
+            .and_then(|input| self.leave(id, state, &input, input.clone()));
         if let Err(failure) = done {
             self.failed(id, failure);
         }
@@ -307,7 +308,10 @@ impl Execution {
             Some(map) => context.with("Map", map),
             None => context,
         };
-        let result = f(&mut Scene::new(input, &context, &mut random));
+        let variables = self.strand(id).variables.clone();
+        let mut scene = Scene::new(input, &context, &mut random);
+        scene.variables = Some(&variables);
+        let result = f(&mut scene);
         self.random = random;
         result
     }
@@ -328,8 +332,10 @@ impl Execution {
             Count::Given(number) => Ok(*number),
             Count::Path(path) => {
                 let value = self.read(id, path, input).unwrap_or(Value::Null);
+                let written = value.as_str().and_then(|text| text.parse().ok());
                 value
                     .as_f64()
+                    .or(written)
                     .ok_or_else(|| (path.as_str().to_owned(), value))
             }
         }
@@ -409,65 +415,6 @@ impl Execution {
                     Failure::error("States.ResultPathMatchFailure", cause)
                 }),
         }
-    }
-
-    /// What Task, Parallel and Map states do with their result.
-    pub(super) fn finish(&mut self, id: StrandId, result: Data) {
-        let machine = self.machine.clone();
-        let state = machine.state(self.strand(id).visit().state);
-        let effort = state
-            .effort()
-            .expect("only states that make an effort finish");
-        let raw = self.strand(id).visit().input.clone();
-        let selected = self.filled(id, effort.selector.as_ref(), result);
-        let placed = selected.and_then(|result| self.placed(&effort.result_path, result, &raw));
-        if let Err(failure) = placed.and_then(|output| self.leave(id, state, output)) {
-            self.failed(id, failure);
-        }
-    }
-
-    /// Leaves a state for its `Next`, by `OutputPath`.
-    fn leave(&mut self, id: StrandId, state: &State, output: Data) -> Result<(), Failure> {
-        let output = self.output_of(id, state, output)?;
-        if output.text().len() > DATA_BYTES_MAX {
-            return Err(Failure::too_large(&state.name));
-        }
-        let next = match state.next {
-            Next::End => None,
-            Next::State(next) => Some(next),
-        };
-        self.exit_to(id, output, next);
-        Ok(())
-    }
-
-    /// Records that the state is left; `None` if there is no place for that in the history.
-    pub(super) fn exited(&mut self, id: StrandId, output: Data) -> Option<Data> {
-        let strand = self.strand(id);
-        let state = self.machine.state(strand.visit().state);
-        let kind = match state.kind() {
-            StateKind::Task => EventType::TaskStateExited,
-            StateKind::Pass => EventType::PassStateExited,
-            StateKind::Choice => EventType::ChoiceStateExited,
-            StateKind::Wait => EventType::WaitStateExited,
-            StateKind::Succeed => EventType::SucceedStateExited,
-            StateKind::Parallel => EventType::ParallelStateExited,
-            StateKind::Map => EventType::MapStateExited,
-            StateKind::Fail => unreachable!("Fail states are not left"),
-        };
-        let details = Details {
-            name: Some(state.name.clone()),
-            output: Some(output.text().to_owned()),
-            ..Details::default()
-        };
-        let event = self.record(kind, strand.last_event, details);
-        if self.full {
-            return None;
-        }
-        let strand = self.strand_mut(id);
-        strand.last_event = event;
-        strand.visit = None;
-        strand.doing = Doing::Nothing;
-        Some(output)
     }
 
     /// A Fail state that is run again is entered again.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::data::Data;
 use crate::machine::StateId;
@@ -21,6 +21,8 @@ pub(super) struct Strand {
     pub(super) parent: Option<(StrandId, usize)>,
     /// `$$.Map` as the strand's states see it.
     pub(super) map: Option<Arc<Value>>,
+    /// The variables in reach: those from outside, and what the strand's states assigned.
+    pub(super) variables: Arc<Map<String, Value>>,
     /// The strand's latest event, to which the next one points back.
     pub(super) last_event: i64,
     /// The state it is in.
@@ -133,10 +135,12 @@ impl Strand {
         parent: Option<(StrandId, usize)>,
         last_event: i64,
         map: Option<Arc<Value>>,
+        variables: Arc<Map<String, Value>>,
     ) -> Strand {
         Strand {
             parent,
             map,
+            variables,
             last_event,
             visit: None,
             doing: Doing::Nothing,

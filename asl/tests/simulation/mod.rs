@@ -251,6 +251,9 @@ pub fn shown(history: &[HistoryEvent]) -> Vec<String> {
                     line.push_str(&format!(" {what} {text}"));
                 }
             }
+            for (name, text) in details.assigned_variables.iter().flatten() {
+                line.push_str(&format!(" ${name} = {text}"));
+            }
             line
         })
         .collect()
