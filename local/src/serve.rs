@@ -114,7 +114,7 @@ impl Services {
         let sfn = Sfn::open(store.clone(), lambda.clone(), events.clone())
             .await
             .map_err(failed("Step Functions"))?;
-        let s3 = crate::s3::service(store).map_err(failed("S3"))?;
+        let s3 = crate::s3::service(store).await.map_err(failed("S3"))?;
         Ok(Services {
             sfn,
             sqs,
@@ -167,6 +167,7 @@ impl Server {
         let _ = stop.send(());
         // First: what happens to the sandboxes from here on is no outcome of anybody's task.
         store.stopping.cancel();
+        services.sfn.shutdown();
         services.lambda.shutdown().await;
         if tokio::time::timeout(GRACE, &mut task).await.is_err() {
             task.abort();

@@ -257,6 +257,16 @@ impl Driver {
         });
     }
 
+    /// Lets go of everything: from here on nothing happens to executions until they are restored.
+    pub fn shutdown(&self) {
+        let all = std::mem::take(&mut *lock(&self.running));
+        for running in all.into_values() {
+            for work in std::mem::take(&mut lock(&running).tasks).into_values() {
+                work.abort();
+            }
+        }
+    }
+
     /// Waits until everything appended so far is written.
     pub async fn written(&self) {
         let (done, written) = oneshot::channel();

@@ -181,6 +181,13 @@ impl Sfn {
             ));
         }
         let before = machine.revision;
+        if ask.changes_nothing(&before) {
+            let mut answer = json!({"updateDate": epoch_seconds(now_ms())});
+            if let Some(id) = before.revision_id {
+                answer["revisionId"] = json!(id);
+            }
+            return Ok(answer);
+        }
         let revision = Revision {
             id: 0,
             revision_id: Some(Uuid::new_v4().to_string()),
@@ -324,6 +331,29 @@ impl Sfn {
         find(&mut connection, machine_arn)
             .await?
             .ok_or_else(|| no_such_machine(machine_arn))
+    }
+}
+
+impl UpdateStateMachine {
+    /// Whether the machine is so already: then AWS makes no new revision.
+    fn changes_nothing(&self, now: &Revision) -> bool {
+        let logging_same = || match &self.logging_configuration {
+            Some(given) => logging(Some(given.clone())) == now.logging,
+            None => true,
+        };
+        let tracing_same = || match &self.tracing_configuration {
+            Some(given) => tracing(Some(given.clone())) == now.tracing,
+            None => true,
+        };
+        self.definition
+            .as_ref()
+            .is_none_or(|given| *given == now.definition)
+            && self
+                .role_arn
+                .as_ref()
+                .is_none_or(|given| *given == now.role_arn)
+            && logging_same()
+            && tracing_same()
     }
 }
 

@@ -153,6 +153,11 @@ impl Sfn {
         Ok(sfn)
     }
 
+    /// Stops driving. Executions that run go on when the data directory is opened again.
+    pub fn shutdown(&self) {
+        self.driver.shutdown();
+    }
+
     /// Answers one operation of the API.
     pub async fn call(&self, operation: &str, body: Value) -> Result<Value, AwsError> {
         match operation {

@@ -29,18 +29,15 @@ async fn invoke(
     if resource == INVOKE {
         let function = qualified(&parameters)?;
         let event = parameters["InvocationType"].as_str() == Some("Event");
-        let payload = match &parameters["Payload"] {
-            Value::Null if parameters.get("Payload").is_none() => json!({}),
-            payload => payload.clone(),
-        };
         if event {
             return Err(not_supported("InvocationType Event"));
         }
-        let invocation = call(lambda, &function, &payload).await?;
-        return answer(&invocation);
+        let invocation = call(lambda, &function, payload(&parameters["Payload"])).await;
+        return answer(&invocation.map_err(|(error, cause)| (error, compact(cause)))?);
     }
     if resource.contains(":lambda:") && resource.contains(":function:") {
-        let invocation = call(lambda, resource, &parameters).await?;
+        let payload = Bytes::from(parameters.to_string());
+        let invocation = call(lambda, resource, payload).await?;
         return output(&invocation);
     }
     Err(not_supported(resource))
@@ -60,12 +57,31 @@ fn qualified(parameters: &Value) -> Result<String, (String, String)> {
     })
 }
 
+/// The event that the parameter `Payload` stands for: none is an empty object, and a string that holds JSON is
+/// that JSON.
+fn payload(given: &Value) -> Bytes {
+    match given {
+        Value::Null => Bytes::from_static(b"{}"),
+        Value::String(text) if serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() => {
+            Bytes::copy_from_slice(text.as_bytes())
+        }
+        value => Bytes::from(value.to_string()),
+    }
+}
+
+/// A function's error as the integration writes it: JSON without spaces.
+fn compact(cause: String) -> String {
+    match serde_json::from_str::<Value>(&cause) {
+        Ok(value) => value.to_string(),
+        Err(_) => cause,
+    }
+}
+
 async fn call(
     lambda: &Lambda,
     function: &str,
-    payload: &Value,
+    payload: Bytes,
 ) -> Result<Invocation, (String, String)> {
-    let payload = Bytes::from(payload.to_string());
     let invocation = lambda.invoke(function, payload).await.map_err(refused)?;
     match invocation.function_error {
         Some(_) => Err(failed(&invocation.payload)),
@@ -132,8 +148,11 @@ fn refused(error: AwsError) -> (String, String) {
         format!("Lambda.{}", error.code)
     };
     let cause = format!(
-        "{} (Service: Lambda, Status Code: {})",
-        error.message, error.status
+        "{} (Service: AWSLambda; Status Code: {}; Error Code: {}; Request ID: {}; Proxy: null)",
+        error.message,
+        error.status,
+        error.code,
+        uuid::Uuid::new_v4()
     );
     (name, cause)
 }
@@ -169,6 +188,16 @@ mod tests {
         assert_eq!(refused(throttled).0, "Lambda.TooManyRequestsException");
         let broken = AwsError::new(500, "InternalServerError", "x");
         assert_eq!(refused(broken).0, "Lambda.ServiceException");
+    }
+
+    #[test]
+    fn payloads_of_the_integration() {
+        assert_eq!(payload(&Value::Null), "{}");
+        assert_eq!(payload(&json!({"a": 1})), r#"{"a":1}"#);
+        assert_eq!(payload(&json!("true")), "true");
+        assert_eq!(payload(&json!("hello")), r#""hello""#);
+        assert_eq!(compact(r#"{"a": [1, 2]}"#.into()), r#"{"a":[1,2]}"#);
+        assert_eq!(compact("not { json".into()), "not { json");
     }
 
     #[test]

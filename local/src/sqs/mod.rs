@@ -5,9 +5,12 @@
 //! access policies (stored and answered, never enforced).
 //! <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/Welcome.html>
 
+mod batch;
 mod digest;
 mod message;
 mod queue;
+mod receipt;
+mod receive;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,9 +1,15 @@
-//! S3, ECR with its registry, Lambda, Logs and CloudWatch, over plain HTTP as AWS's clients speak it.
+//! Every service, over plain HTTP as AWS's clients speak it.
 
 mod aws;
 mod command_line;
+mod crash;
+mod elsewhere;
+mod executions;
 mod image;
 mod lambda;
 mod logs;
+mod queues;
 mod registry;
 mod s3;
+mod states;
+mod streams;
