@@ -265,10 +265,14 @@ impl Elsewhere {
             .next()
             .unwrap_or_default()
             .to_owned();
-        Err(AwsError::new(
-            status.as_u16(),
-            &code,
-            String::from_utf8_lossy(&payload),
-        ))
+        let body: serde_json::Value = serde_json::from_slice(&payload).unwrap_or_default();
+        let message = body["Message"]
+            .as_str()
+            .or_else(|| body["message"].as_str());
+        let message = message.map_or_else(
+            || String::from_utf8_lossy(&payload).into_owned(),
+            str::to_owned,
+        );
+        Err(AwsError::new(status.as_u16(), &code, message))
     }
 }

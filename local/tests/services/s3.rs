@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use reqwest::StatusCode;
 use reqwest::header::RANGE;
-use rusty_s3::actions::{CompleteMultipartUpload, CreateMultipartUpload, UploadPart};
+use rusty_s3::actions::{
+    AbortMultipartUpload, CompleteMultipartUpload, CreateMultipartUpload, GetObject, UploadPart,
+};
 use rusty_s3::{Bucket, Credentials, S3Action, UrlStyle};
 
 use crate::aws::Aws;
@@ -187,5 +189,55 @@ async fn a_browser_on_another_port_may_upload() {
             .unwrap()
             .contains("ETag")
     );
+    aws.server.shutdown().await;
+}
+
+#[tokio::test]
+async fn uploads_left_open_are_listed_and_closed_ones_are_no_more() {
+    let data = tempfile::tempdir().unwrap();
+    let aws = Aws::start(data.path()).await;
+    let (bucket, keys) = (bucket(&aws), Credentials::new("whoever", "local"));
+    let create = bucket.create_bucket(&keys).sign(TTL);
+    aws.client.put(create).send().await.unwrap();
+    let begin = |key: &'static str| {
+        let begin = CreateMultipartUpload::new(&bucket, Some(&keys), key).sign(TTL);
+        let begun = aws.client.post(begin).send();
+        async {
+            let begun = begun.await.unwrap().text().await.unwrap();
+            let begun = CreateMultipartUpload::parse_response(&begun).unwrap();
+            begun.upload_id().to_owned()
+        }
+    };
+    let (left, _other) = (begin("jobs/1/source").await, begin("jobs/2/source").await);
+    let listed = |prefix: &'static str| {
+        let mut list = GetObject::new(&bucket, Some(&keys), "");
+        list.query_mut().insert("uploads", "");
+        list.query_mut().insert("prefix", prefix);
+        let listed = aws.client.get(list.sign(TTL)).send();
+        async { listed.await.unwrap().text().await.unwrap() }
+    };
+    let found = listed("jobs/1/").await;
+    assert!(
+        found.contains(&left) && found.matches("<Upload>").count() == 1,
+        "{found}"
+    );
+
+    // Whoever knows the id may abort, also under another access key.
+    let other = Credentials::new("somebody-else", "local");
+    let abort = || {
+        let abort = AbortMultipartUpload::new(&bucket, Some(&other), "jobs/1/source", &left);
+        aws.client.delete(abort.sign(TTL)).send()
+    };
+    assert_eq!(abort().await.unwrap().status(), StatusCode::NO_CONTENT);
+    let again = abort().await.unwrap();
+    assert_eq!(again.status(), StatusCode::NOT_FOUND);
+    assert!(
+        again
+            .text()
+            .await
+            .unwrap()
+            .contains("<Code>NoSuchUpload</Code>")
+    );
+    assert!(!listed("jobs/1/").await.contains("<Upload>"));
     aws.server.shutdown().await;
 }

@@ -1,7 +1,10 @@
 //! S3: `s3s` over plain files.
 //!
-//! Owns the credentials rule and what a browser on another port needs (CORS). Refuses to interpret S3
-//! itself: that is `s3s`'s.
+//! Owns the credentials rule and what a browser on another port needs (CORS); [`objects`] is what `s3s`
+//! asks. Refuses to interpret S3 itself: that is `s3s`'s.
+
+mod objects;
+mod upload;
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -10,6 +13,9 @@ use s3s::S3Result;
 use s3s::auth::{S3Auth, SecretKey};
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s_fs::FileSystem;
+
+use objects::Objects;
+use upload::Uploads;
 
 use crate::store::Store;
 use crate::wire::{AwsError, SECRET_ACCESS_KEY};
@@ -25,7 +31,7 @@ impl S3Auth for OneSecret {
 }
 
 /// Opens S3 over `DIR/s3`.
-pub fn service(store: &Store) -> Result<S3Service, AwsError> {
+pub async fn service(store: &Store) -> Result<S3Service, AwsError> {
     let root = store.data.join("s3");
     std::fs::create_dir_all(&root)?;
     let files = FileSystem::new(&root).map_err(|error| {
@@ -36,7 +42,8 @@ pub fn service(store: &Store) -> Result<S3Service, AwsError> {
             format!("cannot open {}", root.display()),
         )
     })?;
-    let mut builder = S3ServiceBuilder::new(files);
+    let mut builder =
+        S3ServiceBuilder::new(Objects::new(files, Uploads::open(store.clone()).await?));
     builder.set_auth(OneSecret);
     Ok(builder.build())
 }
