@@ -20,7 +20,7 @@ use tracing_subscriber::EnvFilter;
 /// What is logged when `RUST_LOG` does not say.
 const LOG: &str = "info,sqlx=warn,aws=warn,aws_config=warn,hyper=warn";
 /// How long requests under way may take once the server is told to end.
-const ENDING: Duration = Duration::from_millis(1_500);
+const ENDING: Duration = Duration::from_millis(1_200);
 
 fn main() -> ExitCode {
     tracing_subscriber::fmt()
@@ -80,8 +80,10 @@ async fn run() -> anyhow::Result<()> {
         served = async { serving.await } => served?,
         () = out_of_time => tracing::info!("some requests were cut off"),
     }
+    tracing::debug!("requests have ended");
     loops.abort_all();
     while loops.join_next().await.is_some() {}
+    tracing::debug!("loops have ended");
     // At most what is left of two seconds: an open statement must not keep the process.
     let _ = tokio::time::timeout(Duration::from_millis(300), store.close()).await;
     Ok(())

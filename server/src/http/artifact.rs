@@ -5,7 +5,7 @@ use axum::{
     body::Body,
     extract::{Path, Query, State},
     http::{
-        HeaderMap, HeaderValue, StatusCode,
+        HeaderMap, HeaderName, HeaderValue, StatusCode,
         header::{
             ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE,
             CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LAST_MODIFIED, RANGE,
@@ -58,6 +58,11 @@ fn response_of(content: ArtifactContent, download: bool) -> Response {
         }
     };
     set(CONTENT_SECURITY_POLICY, Some("sandbox".to_owned()));
+    // A video opened on its own asks for its later ranges from within that sandbox, which has no origin.
+    set(
+        HeaderName::from_static("cross-origin-resource-policy"),
+        Some("cross-origin".to_owned()),
+    );
     set(ACCEPT_RANGES, Some("bytes".to_owned()));
     // A rerun may write the same key again: ask each time, by ETag.
     set(CACHE_CONTROL, Some("private, no-cache".to_owned()));

@@ -94,13 +94,17 @@ fn is_cross_site(headers: &HeaderMap, hosts: &Hosts) -> bool {
 }
 
 /// Headers of every answer that has not said otherwise itself.
-const HEADERS: [(HeaderName, &str); 6] = [
+const HEADERS: [(HeaderName, &str); 7] = [
     (X_CONTENT_TYPE_OPTIONS, "nosniff"),
     // Not `no-referrer`: that would make the Origin of Gantry's own forms `null`.
     (REFERRER_POLICY, "same-origin"),
     (X_FRAME_OPTIONS, "DENY"),
     (
         HeaderName::from_static("cross-origin-opener-policy"),
+        "same-origin",
+    ),
+    (
+        HeaderName::from_static("cross-origin-resource-policy"),
         "same-origin",
     ),
     (

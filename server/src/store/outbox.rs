@@ -246,6 +246,17 @@ impl Store {
             .collect()
     }
 
+    /// Gives back what an earlier process took and did not put away. Every command may be tried again, so
+    /// even one that another process is about to finish does no harm.
+    pub async fn outbox_release(&self, now_ms: i64) -> Result<(), StoreError> {
+        sqlx::query("UPDATE outbox SET due_at_ms = $1 WHERE due_at_ms > $1")
+            .bind(now_ms)
+            .execute(&self.write)
+            .await
+            .during("give back to the outbox")?;
+        Ok(())
+    }
+
     /// When the next row is due; none when the outbox is empty.
     pub async fn outbox_next_due(&self) -> Result<Option<i64>, StoreError> {
         let (due,): (Option<i64>,) = sqlx::query_as("SELECT MIN(due_at_ms) FROM outbox")

@@ -28,6 +28,15 @@ const STOPPED_CAUSE: &str = "Somebody pressed Stop in Gantry.";
 
 pub(super) async fn run(control: Control) {
     let mut pause = Pause::default();
+    while let Err(error) = control.store.outbox_release(clock::now().0).await {
+        if pause
+            .after_failure(&control, "give back to the outbox", &error)
+            .await
+            .is_break()
+        {
+            return;
+        }
+    }
     loop {
         let taken = control
             .store

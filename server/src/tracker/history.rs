@@ -3,7 +3,6 @@
 
 use std::{
     collections::HashMap,
-    ops::ControlFlow,
     time::{Duration, Instant},
 };
 
@@ -14,7 +13,7 @@ use model::ExecutionStatus;
 use super::{Pause, wait};
 use crate::{
     clock,
-    control::{Control, Failure, causes},
+    control::{Control, Failure},
     store::ExecutionRecord,
 };
 
@@ -35,33 +34,37 @@ pub(super) async fn run(control: Control) {
     let mut pause = Pause::default();
     let mut watched: HashMap<String, Instant> = HashMap::new();
     loop {
-        match due(&control, &mut watched).await {
-            Ok(arns) => {
+        match round(&control, &mut watched).await {
+            Ok(()) => {
                 pause.reset();
-                stream::iter(arns)
-                    .for_each_concurrent(READS_MAX, |arn| {
-                        let control = &control;
-                        async move {
-                            if let Err(failure) = read(control, &arn).await {
-                                tracing::warn!(arn, causes = %causes(&failure), "a history was not read");
-                            }
-                        }
-                    })
-                    .await;
                 if wait(&control, LOOK).await.is_break() {
                     return;
                 }
             }
             Err(failure) => {
-                if let ControlFlow::Break(()) = pause
-                    .after_failure(&control, "find histories to read", &failure)
+                if pause
+                    .after_failure(&control, "read histories", &failure)
                     .await
+                    .is_break()
                 {
                     return;
                 }
             }
         }
     }
+}
+
+/// Reads what is due, one broken history beside the others. Answers the first failure.
+async fn round(control: &Control, watched: &mut HashMap<String, Instant>) -> Result<(), Failure> {
+    let arns = due(control, watched).await?;
+    let mut results = stream::iter(arns)
+        .map(|arn| async move { read(control, &arn).await })
+        .buffer_unordered(READS_MAX);
+    let mut last = Ok(());
+    while let Some(result) = results.next().await {
+        last = last.and(result);
+    }
+    last
 }
 
 /// Executions whose history is to be read now.

@@ -327,8 +327,9 @@ fn weight(status: VisitStatus) -> u8 {
         VisitStatus::Failed => 5,
         VisitStatus::Retrying => 4,
         VisitStatus::Running => 3,
-        VisitStatus::Aborted => 2,
-        VisitStatus::Caught => 1,
+        // A failure that was caught says more than the siblings that were stopped because of it.
+        VisitStatus::Caught => 2,
+        VisitStatus::Aborted => 1,
         VisitStatus::Succeeded => 0,
     }
 }

@@ -43,6 +43,15 @@ async fn a_row_is_taken_once_and_comes_back_when_its_taker_died() {
 }
 
 #[tokio::test]
+async fn a_restarted_server_does_not_wait_for_its_own_lease() {
+    let (_folder, store) = store().await;
+    submit(&store, 1).await;
+    store.outbox_take(1_000, 240_000, 9).await.unwrap();
+    store.outbox_release(1_500).await.unwrap();
+    assert_eq!(store.outbox_take(1_500, 1, 9).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn a_stop_waits_for_the_start_before_it() {
     let (_folder, store) = store().await;
     let job = submit(&store, 1).await;
