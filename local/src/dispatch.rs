@@ -3,12 +3,13 @@
 //! The order is by cost and by traffic: one header lookup finds the JSON services, one look at the
 //! path's first bytes finds the registry and Lambda, everything else is S3's.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::{HeaderValue, Response, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use serde_json::Value;
 
 use crate::serve::Services;
@@ -27,6 +28,10 @@ pub fn app(services: Arc<Services>) -> Router {
 }
 
 async fn answer(State(services): State<Arc<Services>>, request: Request) -> Response<Body> {
+    if let Some(stranger) = stranger(request.headers()) {
+        let why = format!("local answers this machine only, not {stranger}");
+        return wire::rest_error(&AwsError::new(403, "AccessDeniedException", why));
+    }
     if let Some(target) = request.headers().get("x-amz-target").cloned() {
         return json_service(&services, target, request).await;
     }
@@ -41,6 +46,37 @@ async fn answer(State(services): State<Arc<Services>>, request: Request) -> Resp
         return wire::rest_answer(StatusCode::OK, &serde_json::json!({"status": "ok"}));
     }
     crate::s3::answer(services.s3.clone(), request).await
+}
+
+/// A web page that is not of this machine, or a name that was bent to point here.
+///
+/// Whoever can call Lambda runs programs: a page in the user's browser must not be able to, neither by a
+/// request across origins nor by rebinding its own name to 127.0.0.1.
+fn stranger(headers: &HeaderMap) -> Option<String> {
+    let text = |name| {
+        headers
+            .get(name)
+            .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+    };
+    let origin = text(header::ORIGIN).filter(|origin| {
+        let host = origin
+            .split_once("://")
+            .map_or(origin.as_str(), |(_, host)| host);
+        !is_this_machine(host)
+    });
+    origin.or_else(|| text(header::HOST).filter(|host| !is_this_machine(host)))
+}
+
+fn is_this_machine(host: &str) -> bool {
+    let name = match host.strip_prefix('[') {
+        Some(v6) => v6.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    name == "localhost"
+        || name.ends_with(".localhost")
+        || name
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 async fn json_service(
@@ -99,5 +135,43 @@ async fn call(services: &Services, target: &str, input: Value) -> Result<Value, 
                 "S3",
             ],
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(origin: Option<&str>, host: &str) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::HOST, host.parse().unwrap());
+        if let Some(origin) = origin {
+            headers.insert(header::ORIGIN, origin.parse().unwrap());
+        }
+        stranger(&headers)
+    }
+
+    #[test]
+    fn pages_from_elsewhere_are_strangers() {
+        assert_eq!(check(None, "127.0.0.1:4566"), None);
+        assert_eq!(check(Some("http://localhost:8080"), "localhost:4566"), None);
+        assert_eq!(check(Some("http://[::1]:8080"), "[::1]:4566"), None);
+        assert_eq!(check(None, "media.localhost"), None);
+        assert_eq!(
+            check(Some("https://evil.example"), "127.0.0.1:4566").as_deref(),
+            Some("https://evil.example")
+        );
+        assert_eq!(
+            check(Some("null"), "127.0.0.1:4566").as_deref(),
+            Some("null")
+        );
+        assert_eq!(
+            check(None, "evil.example:4566").as_deref(),
+            Some("evil.example:4566")
+        );
+        assert_eq!(
+            check(None, "127.0.0.1.evil.example").as_deref(),
+            Some("127.0.0.1.evil.example")
+        );
     }
 }

@@ -1,12 +1,15 @@
 //! Aliases: names that point to versions, and may share their traffic between two.
 //! <https://docs.aws.amazon.com/lambda/latest/api/API_AliasConfiguration.html>
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
+use serde_json::Value;
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
+use super::api::{full, limit, marker, missing, page};
 use super::function::{Functions, arn, check_revision, conflict};
+use super::{Lambda, describe};
 use crate::wire::AwsError;
 
 /// An alias.
@@ -24,6 +27,85 @@ pub struct Alias {
     pub weights: BTreeMap<String, f64>,
     /// Changes with every change.
     pub revision_id: String,
+}
+
+/// ListAliases.
+pub(super) async fn list(
+    lambda: &Lambda,
+    name: &str,
+    query: &HashMap<String, String>,
+) -> Result<Value, AwsError> {
+    let limit = limit(query, 50);
+    lambda.functions.latest(name).await?;
+    let version = query.get("FunctionVersion").map(String::as_str);
+    let found = lambda
+        .functions
+        .aliases(name, version, marker(query), limit)
+        .await?;
+    let next = full(&found, limit).map(|last| last.name.clone());
+    Ok(page(
+        "Aliases",
+        found.iter().map(describe::alias).collect(),
+        next,
+    ))
+}
+
+/// CreateAlias, or UpdateAlias for an existing one.
+pub(super) async fn put(
+    lambda: &Lambda,
+    function: &str,
+    existing: Option<&str>,
+    body: Value,
+) -> Result<Value, AwsError> {
+    lambda.functions.latest(function).await?;
+    let standing = match existing {
+        Some(name) => Some(lambda.functions.alias(function, name).await?),
+        None => None,
+    };
+    let name = existing
+        .or_else(|| body["Name"].as_str())
+        .ok_or_else(|| missing("Name"))?;
+    let legal = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if name.is_empty()
+        || name.len() > 128
+        || !name.chars().all(legal)
+        || name.bytes().all(|b| b.is_ascii_digit())
+    {
+        return Err(AwsError::validation(format!(
+            "Value '{name}' at 'name' failed to satisfy constraint: an alias"
+        )));
+    }
+    let version = match (body["FunctionVersion"].as_str(), &standing) {
+        (Some(version), _) => version.to_owned(),
+        (None, Some(standing)) => standing.version.clone(),
+        (None, None) => return Err(missing("FunctionVersion")),
+    };
+    let weights = match body["RoutingConfig"]["AdditionalVersionWeights"].as_object() {
+        Some(weights) => weights
+            .iter()
+            .filter_map(|(version, weight)| Some((version.clone(), weight.as_f64()?)))
+            .collect(),
+        None => standing
+            .as_ref()
+            .map(|standing| standing.weights.clone())
+            .unwrap_or_default(),
+    };
+    let description = body["Description"].as_str().map(str::to_owned);
+    let alias = Alias {
+        function: function.to_owned(),
+        name: name.to_owned(),
+        version,
+        description: description
+            .or_else(|| standing.map(|standing| standing.description))
+            .unwrap_or_default(),
+        weights,
+        revision_id: String::new(),
+    };
+    let put = lambda
+        .functions
+        .put_alias(&alias, existing.is_none(), body["RevisionId"].as_str())
+        .await?;
+    Ok(describe::alias(&put))
 }
 
 impl Functions {

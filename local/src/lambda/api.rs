@@ -10,10 +10,9 @@ use axum::extract::{Query, Request};
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use serde_json::{Value, json};
 
-use super::alias::Alias;
 use super::function::{FunctionConfig, LATEST, invalid, parse_name};
 use super::settings::Settings;
-use super::{Lambda, PAYLOAD_BYTES_MAX, describe};
+use super::{Lambda, PAYLOAD_BYTES_MAX, alias, describe};
 use crate::wire::{AwsError, input, now_ms, rest_answer, rest_error};
 
 const OPERATIONS: &[&str] = &[
@@ -107,15 +106,15 @@ async fn route(lambda: &Lambda, request: Request) -> Result<Response<Body>, AwsE
                 }
                 (&Method::GET, ["versions"]) => ok(versions(lambda, &name, &query).await?),
                 (&Method::POST, ["aliases"]) => {
-                    created(put_alias(lambda, &name, None, json_of(&body)?).await?)
+                    created(alias::put(lambda, &name, None, json_of(&body)?).await?)
                 }
-                (&Method::GET, ["aliases"]) => ok(aliases(lambda, &name, &query).await?),
+                (&Method::GET, ["aliases"]) => ok(alias::list(lambda, &name, &query).await?),
                 (&Method::GET, ["aliases", alias]) => {
                     functions.latest(&name).await?;
                     ok(describe::alias(&functions.alias(&name, alias).await?))
                 }
                 (&Method::PUT, ["aliases", alias]) => {
-                    ok(put_alias(lambda, &name, Some(alias), json_of(&body)?).await?)
+                    ok(alias::put(lambda, &name, Some(alias), json_of(&body)?).await?)
                 }
                 (&Method::DELETE, ["aliases", alias]) => {
                     functions.delete_alias(&name, alias).await?;
@@ -296,83 +295,6 @@ async fn versions(
     Ok(page("Versions", values, next))
 }
 
-async fn aliases(
-    lambda: &Lambda,
-    name: &str,
-    query: &HashMap<String, String>,
-) -> Result<Value, AwsError> {
-    let limit = limit(query, 50);
-    lambda.functions.latest(name).await?;
-    let version = query.get("FunctionVersion").map(String::as_str);
-    let found = lambda
-        .functions
-        .aliases(name, version, marker(query), limit)
-        .await?;
-    let next = full(&found, limit).map(|last| last.name.clone());
-    Ok(page(
-        "Aliases",
-        found.iter().map(describe::alias).collect(),
-        next,
-    ))
-}
-
-async fn put_alias(
-    lambda: &Lambda,
-    function: &str,
-    existing: Option<&str>,
-    body: Value,
-) -> Result<Value, AwsError> {
-    lambda.functions.latest(function).await?;
-    let standing = match existing {
-        Some(name) => Some(lambda.functions.alias(function, name).await?),
-        None => None,
-    };
-    let name = existing
-        .or_else(|| body["Name"].as_str())
-        .ok_or_else(|| missing("Name"))?;
-    let legal = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    if name.is_empty()
-        || name.len() > 128
-        || !name.chars().all(legal)
-        || name.bytes().all(|b| b.is_ascii_digit())
-    {
-        return Err(AwsError::validation(format!(
-            "Value '{name}' at 'name' failed to satisfy constraint: an alias"
-        )));
-    }
-    let version = match (body["FunctionVersion"].as_str(), &standing) {
-        (Some(version), _) => version.to_owned(),
-        (None, Some(standing)) => standing.version.clone(),
-        (None, None) => return Err(missing("FunctionVersion")),
-    };
-    let weights = match body["RoutingConfig"]["AdditionalVersionWeights"].as_object() {
-        Some(weights) => weights
-            .iter()
-            .filter_map(|(version, weight)| Some((version.clone(), weight.as_f64()?)))
-            .collect(),
-        None => standing
-            .as_ref()
-            .map(|standing| standing.weights.clone())
-            .unwrap_or_default(),
-    };
-    let description = body["Description"].as_str().map(str::to_owned);
-    let alias = Alias {
-        function: function.to_owned(),
-        name: name.to_owned(),
-        version,
-        description: description
-            .or_else(|| standing.map(|standing| standing.description))
-            .unwrap_or_default(),
-        weights,
-        revision_id: String::new(),
-    };
-    let put = lambda
-        .functions
-        .put_alias(&alias, existing.is_none(), body["RevisionId"].as_str())
-        .await?;
-    Ok(describe::alias(&put))
-}
-
 async fn invoke(
     lambda: &Lambda,
     name: &str,
@@ -432,17 +354,17 @@ fn json_of(body: &Bytes) -> Result<Value, AwsError> {
     })
 }
 
-fn missing(member: &str) -> AwsError {
+pub(super) fn missing(member: &str) -> AwsError {
     AwsError::validation(format!(
         "1 validation error detected: Value at '{member}' failed to satisfy constraint: Member must not be null"
     ))
 }
 
-fn marker(query: &HashMap<String, String>) -> &str {
+pub(super) fn marker(query: &HashMap<String, String>) -> &str {
     query.get("Marker").map_or("", String::as_str)
 }
 
-fn limit(query: &HashMap<String, String>, most: i64) -> i64 {
+pub(super) fn limit(query: &HashMap<String, String>, most: i64) -> i64 {
     query
         .get("MaxItems")
         .and_then(|given| given.parse().ok())
@@ -450,12 +372,12 @@ fn limit(query: &HashMap<String, String>, most: i64) -> i64 {
         .clamp(1, most)
 }
 
-fn full<T>(rows: &[T], limit: i64) -> Option<&T> {
+pub(super) fn full<T>(rows: &[T], limit: i64) -> Option<&T> {
     rows.last()
         .filter(|_| i64::try_from(rows.len()).is_ok_and(|count| count >= limit))
 }
 
-fn page(member: &str, values: Vec<Value>, next: Option<String>) -> Value {
+pub(super) fn page(member: &str, values: Vec<Value>, next: Option<String>) -> Value {
     let mut answer = json!({member: values});
     if let Some(next) = next {
         answer["NextMarker"] = json!(next);

@@ -7,6 +7,7 @@
 mod api;
 mod delivery;
 mod pattern;
+mod retention;
 mod subscription;
 
 use std::collections::HashMap;
@@ -81,6 +82,7 @@ impl Logs {
             kinesis.clone(),
             written.clone(),
         ));
+        tokio::spawn(retention::run(store.clone()));
         // What a killed predecessor had committed and not delivered goes out now.
         written.notify_one();
         Ok(Arc::new(Logs {
