@@ -4,6 +4,7 @@
 //! ones cost memory only. The order is always apply → append to the journal → (commit) → act.
 
 use std::collections::{HashMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use asl::{Command, Execution, HistoryEvent, Input, Outcome, Start, StateMachine};
@@ -296,7 +297,14 @@ impl Driver {
         }
         let at_ms = now_ms().max(running.clock_ms);
         running.clock_ms = at_ms;
-        let commands = running.execution.apply(at_ms, input.clone());
+        let apply = || running.execution.apply(at_ms, input.clone());
+        let Ok(commands) = catch_unwind(AssertUnwindSafe(apply)) else {
+            tracing::error!(execution = %running.facts.arn, ?input, "the engine broke off");
+            let cause = "The engine of local broke off; see its log.";
+            self.give_up(&running.facts, running.seq, running.last_event_id, cause);
+            lock(&self.running).remove(&id);
+            return;
+        };
         if commands.is_empty() {
             return;
         }
@@ -309,6 +317,7 @@ impl Driver {
         });
     }
 
+    /// The execution of that number, if it is not over.
     fn find(&self, id: i64) -> Option<Arc<Mutex<Running>>> {
         lock(&self.running).get(&id).cloned()
     }

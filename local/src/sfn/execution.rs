@@ -12,6 +12,8 @@ use crate::wire::{AwsError, epoch_seconds, now_ms};
 
 /// Most bytes of an execution's input.
 const INPUT_BYTES_MAX: usize = 262_144;
+/// How long ended executions are kept: 90 days.
+const KEPT_MS: i64 = 90 * 24 * 3_600_000;
 /// Most executions in one answer, and unless asked for more or fewer.
 const LIST_MAX: i64 = 1000;
 const LIST_DEFAULT: i64 = 100;
@@ -353,6 +355,25 @@ impl Sfn {
                 format!("Execution Does Not Exist: '{execution_arn}'"),
             )),
         }
+    }
+
+    /// Removes executions that ended longer ago than AWS keeps them.
+    pub(super) async fn forget_old(&self) -> Result<(), AwsError> {
+        let before_ms = now_ms() - KEPT_MS;
+        let mut transaction = self.store.begin().await?;
+        sqlx::query(
+            "DELETE FROM sfn_steps WHERE execution IN
+                (SELECT id FROM sfn_executions WHERE stopped_at_ms < ?)",
+        )
+        .bind(before_ms)
+        .execute(&mut *transaction)
+        .await?;
+        sqlx::query("DELETE FROM sfn_executions WHERE stopped_at_ms < ?")
+            .bind(before_ms)
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(())
     }
 
     /// The execution of that number, which must exist.

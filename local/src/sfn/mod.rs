@@ -149,6 +149,7 @@ impl Sfn {
             redriving: tokio::sync::Mutex::default(),
         });
         sfn.finish_deletions().await?;
+        sfn.forget_old().await?;
         sfn.resume_all().await?;
         Ok(sfn)
     }

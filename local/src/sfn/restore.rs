@@ -5,11 +5,12 @@
 //! whose result was recorded is never invoked again.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
 
 use asl::{Command, Execution, Input, Start, StateMachine};
 use serde_json::Value;
-use sqlx::Row;
+use sqlx::FromRow;
 
 use super::Sfn;
 use super::change::Facts;
@@ -17,12 +18,21 @@ use super::driver::Running;
 use super::execution::ExecutionRow;
 use crate::wire::AwsError;
 
+/// Most definitions that are kept parsed.
+const PARSED_MAX: usize = 256;
+
 /// Why an execution cannot be taken up again.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RestoreError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] AwsError),
+    /// This version of `asl` does not take the definition any more.
+    #[error("The execution runs a definition that this version of local does not take: {0}")]
+    Definition(String),
+    /// Replaying broke off in the engine.
+    #[error("The execution cannot be replayed; see the log of local, and start it anew.")]
+    Broken,
     /// Replaying recorded something else than the first time.
     #[error(
         "The execution was begun by another version of local, which does not agree with this one about its step {seq}; start it anew."
@@ -93,6 +103,41 @@ impl Outstanding {
     }
 }
 
+/// A step as the journal has it.
+#[derive(FromRow)]
+struct StepRow {
+    seq: i64,
+    at_ms: i64,
+    input: Option<String>,
+    last_event_id: i64,
+}
+
+/// Applies the steps once more and holds what they record against what they recorded.
+fn replay(
+    machine: Arc<StateMachine>,
+    start: Start,
+    started_at_ms: i64,
+    steps: &[StepRow],
+) -> Result<(Execution, Outstanding), RestoreError> {
+    let mut outstanding = Outstanding::default();
+    let (mut execution, commands) = Execution::start(machine, start, started_at_ms);
+    outstanding.see(commands);
+    for step in steps {
+        let diverged = RestoreError::Diverged { seq: step.seq };
+        if let Some(text) = &step.input {
+            let Ok(input) = super::input::read(text) else {
+                return Err(diverged);
+            };
+            outstanding.see_input(&input);
+            outstanding.see(execution.apply(step.at_ms, input));
+        }
+        if step.last_event_id != outstanding.last_event_id {
+            return Err(diverged);
+        }
+    }
+    Ok((execution, outstanding))
+}
+
 impl Sfn {
     /// Goes on with every execution that was running.
     pub(super) async fn resume_all(&self) -> Result<(), AwsError> {
@@ -125,32 +170,28 @@ impl Sfn {
 
     /// Replays an execution.
     pub(super) async fn restore(&self, row: &ExecutionRow) -> Result<Restored, RestoreError> {
-        let machine = self.parsed(row.revision).await?;
-        let start = start(row);
-        let steps = sqlx::query(
+        let machine = match self.parsed(row.revision).await {
+            Err(error) if error.code == "InvalidDefinition" => {
+                return Err(RestoreError::Definition(error.message));
+            }
+            machine => machine?,
+        };
+        let steps: Vec<StepRow> = sqlx::query_as(
             "SELECT seq, at_ms, input, last_event_id FROM sfn_steps WHERE execution = ? ORDER BY seq",
         )
         .bind(row.id)
         .fetch_all(&self.store.db)
         .await?;
-        let mut outstanding = Outstanding::default();
-        let (mut execution, commands) = Execution::start(machine, start, row.started_at_ms);
-        outstanding.see(commands);
-        let (mut next_seq, mut clock_ms) = (0, row.started_at_ms);
-        for step in &steps {
-            let seq: i64 = step.try_get("seq")?;
-            clock_ms = step.try_get("at_ms")?;
-            if let Some(text) = step.try_get::<Option<&str>, _>("input")? {
-                let input = super::input::read(text).map_err(|_| RestoreError::Diverged { seq })?;
-                outstanding.see_input(&input);
-                outstanding.see(execution.apply(clock_ms, input));
-            }
-            let recorded: i64 = step.try_get("last_event_id")?;
-            if recorded != outstanding.last_event_id {
-                return Err(RestoreError::Diverged { seq });
-            }
-            next_seq = seq + 1;
-        }
+        let start = start(row);
+        let started_at_ms = row.started_at_ms;
+        // A defect of the engine must cost one execution and not the start of local.
+        let replay = || replay(machine, start, started_at_ms, &steps);
+        let (execution, outstanding) =
+            catch_unwind(AssertUnwindSafe(replay)).unwrap_or(Err(RestoreError::Broken))?;
+        let (next_seq, clock_ms) = match steps.last() {
+            Some(step) => (step.seq + 1, step.at_ms),
+            None => (0, started_at_ms),
+        };
         let running = Running::new(
             facts(row),
             execution,
@@ -181,6 +222,9 @@ impl Sfn {
                 .await?;
         let machine = Arc::new(super::definition::parse(&definition)?);
         let mut parsed = self.parsed.lock().unwrap_or_else(PoisonError::into_inner);
+        if parsed.len() >= PARSED_MAX {
+            parsed.clear();
+        }
         Ok(parsed.entry(revision).or_insert(machine).clone())
     }
 }

@@ -117,8 +117,9 @@ async fn write(
             "One or more parameters are invalid. Reason: Message must be shorter than {size_max} bytes."
         )));
     }
-    let allowed =
-        |c: char| matches!(c, '\t' | '\n' | '\r') || (c >= ' ' && c < '\u{fffe}') || c > '\u{ffff}';
+    let allowed = |c: char| {
+        matches!(c, '\t' | '\n' | '\r') || (' '..'\u{fffe}').contains(&c) || c > '\u{ffff}'
+    };
     if !body.chars().all(allowed) {
         return Err(AwsError::bad_request(
             "InvalidMessageContents",

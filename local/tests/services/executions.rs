@@ -512,3 +512,45 @@ async fn what_is_not_played_is_refused_and_nothing_is_made() {
     let list = aws.states("ListStateMachines", json!({})).await.unwrap();
     assert_eq!(list["stateMachines"], json!([]));
 }
+
+#[tokio::test]
+async fn an_execution_that_cannot_be_replayed_fails_and_the_others_go_on() {
+    let data = tempfile::tempdir().unwrap();
+    let aws = Aws::start(data.path()).await;
+    let queue = aws.watch().await;
+    let machine = aws.machine("m", wait_forever()).await;
+    let lost = aws.run(&machine, "lost", json!({})).await;
+    let good = aws.run(&machine, "good", json!({})).await;
+    aws.server.shutdown().await;
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(data.path().join("local.db"));
+    let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
+    // As if another version had recorded one event more.
+    let changed = sqlx::query(
+        "UPDATE sfn_steps SET last_event_id = last_event_id + 1
+         WHERE execution = (SELECT id FROM sfn_executions WHERE name = 'lost')",
+    )
+    .execute(&pool)
+    .await
+    .unwrap();
+    assert_eq!(changed.rows_affected(), 1);
+    pool.close().await;
+
+    let aws = Aws::start(data.path()).await;
+    let told = aws.end(&queue, &lost).await;
+    assert_eq!(
+        (&told["status"], &told["error"]),
+        (&json!("FAILED"), &json!("States.Runtime"))
+    );
+    assert_eq!(
+        types(&aws.history(&lost).await).last(),
+        Some(&"ExecutionFailed")
+    );
+    assert_eq!(aws.describe(&good).await["status"], "RUNNING");
+    let redrive = aws
+        .states("RedriveExecution", json!({"executionArn": lost}))
+        .await;
+    assert_eq!(refused(redrive).1, "ExecutionNotRedrivable");
+    let stop = json!({"executionArn": good});
+    aws.states("StopExecution", stop).await.unwrap();
+    assert_eq!(aws.end(&queue, &good).await["status"], "ABORTED");
+}
