@@ -13,10 +13,10 @@ test("a source that is no video fails with its cause and goes on from there once
   await expect(verdict).toBeVisible(jobEnds);
   await expect(node(page, "Inspect", "failed")).toBeVisible();
   await expect(status(page)).toHaveText(/Failed/);
-  await expect(page.locator(".panel.failure .cause")).not.toBeEmpty();
+  await expect(page.getByTestId("job-error").locator(".cause")).not.toBeEmpty();
 
   media.serve(readFileSync(clip));
-  await page.getByRole("button", { name: "Redrive from Inspect" }).click();
+  await page.getByRole("button", { name: "Rerun: redrive from Inspect" }).click();
   await expect(verdict).toBeHidden(jobEnds);
   await expect(node(page, "Publish", "succeeded")).toBeVisible(jobEnds);
   await expect(status(page)).toHaveText(/Succeeded/);

@@ -69,14 +69,14 @@ export const test = base.extend<{ failOnConsole: void; media: MediaServer }>({
   },
 });
 
-/** A state's node in the graph once it has a status, in words: `succeeded`, `running`, `failed`. */
+/** A state's node in the graph once it has a status: `succeeded`, `running`, `failed`, `idle`. */
 export function node(page: Page, state: string, status: string) {
-  return page.getByRole("link", { name: new RegExp(`^${state}, (.*, )?${status}(,|$)`) });
+  return page.locator(`svg.graph a[data-state="${state}"][data-status="${status}"]`);
 }
 
 /** The job's status as its head says it. */
 export function status(page: Page) {
-  return page.locator(".job-head .badge");
+  return page.getByTestId("job-status");
 }
 
 /** The id of a job that ended so; submits one through the API if there is none yet. */

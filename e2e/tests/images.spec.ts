@@ -3,11 +3,9 @@ import { expect, test } from "./gantry";
 
 test("the two images that were deployed stand side by side", async ({ page }) => {
   await page.goto("/images");
-  const images = page.locator("article.image");
+  const images = page.getByTestId("image");
   await expect(images).toHaveCount(2);
-  const digests = await images.locator("dd code[title^='sha256:']").evaluateAll((codes) =>
-    codes.map((code) => code.getAttribute("title")),
-  );
+  const digests = await images.evaluateAll((all) => all.map((image) => image.getAttribute("data-digest")));
   expect(new Set(digests).size).toBe(2);
   await expect(images.filter({ hasText: "Live" })).toHaveCount(1);
   await expect(images.first()).toContainText("gantry-inspect");
@@ -15,7 +13,7 @@ test("the two images that were deployed stand side by side", async ({ page }) =>
 
 test("the cold starts of two images are compared", async ({ page }) => {
   await page.goto("/cold-starts");
-  const comparison = page.getByRole("region", { name: "Compare two images" });
+  const comparison = page.getByTestId("comparison");
   await expect(comparison.locator(".side")).toHaveCount(2);
   await expect(comparison.locator(".verdict")).toBeVisible();
 
@@ -31,6 +29,7 @@ test("the cold starts of two images are compared", async ({ page }) => {
   expect([await base.inputValue(), await candidate.inputValue()]).toEqual([before[1], before[0]]);
 
   // Every function started cold on both images.
-  const rows = page.locator("table.list tbody tr").filter({ hasText: "gantry-inspect" });
-  await expect(rows).toHaveCount(2);
+  for (const name of ["gantry-inspect", "gantry-rendition", "gantry-publish"]) {
+    await expect(page.locator(`[data-testid="cold-start-row"][data-function="${name}"]`)).toHaveCount(2);
+  }
 });

@@ -9,7 +9,7 @@ test("a job's page is complete", async ({ page, request }) => {
   await page.locator(`a[href="/jobs/${id}"]`).first().click();
   await expect(status(page)).toHaveText(/Succeeded/);
   await expect(node(page, "Publish", "succeeded")).toBeVisible();
-  await expect(page.locator("table.files tbody tr")).not.toHaveCount(0);
+  await expect(page.getByTestId("artifact")).not.toHaveCount(0);
   await node(page, "Inspect", "succeeded").click();
   await expect(page.getByRole("heading", { name: /^Inspect/ })).toBeVisible();
   await expect(page.getByText("part_mib").first()).toBeVisible();
@@ -19,15 +19,15 @@ test("a failed job says why and offers its rerun", async ({ page, request }) => 
   const id = await jobThat("failed", request);
   await page.goto(`/jobs/${id}`);
   await expect(page.getByRole("heading", { name: /^Failed in Inspect/ })).toBeVisible();
-  await expect(page.getByRole("button", { name: "Redrive from Inspect" })).toBeVisible();
+  await expect(page.getByRole("button", { name: "Rerun: redrive from Inspect" })).toBeVisible();
 });
 
 test("images and cold starts are there", async ({ page }) => {
   await page.goto("/images");
-  await expect(page.locator("article.image")).toHaveCount(2);
+  await expect(page.getByTestId("image")).toHaveCount(2);
   await page.goto("/cold-starts");
   await expect(page.locator(".side")).toHaveCount(2);
-  await expect(page.locator("table.list tbody tr")).not.toHaveCount(0);
+  await expect(page.getByTestId("cold-start-row")).not.toHaveCount(0);
 });
 
 test("a file is submitted, and loading anew shows how far it is", async ({ page }) => {

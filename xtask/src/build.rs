@@ -32,9 +32,24 @@ pub fn run_command(mut arguments: Arguments) -> CommandResult {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Builds everything.
+/// Builds everything that the demo runs.
 pub fn all() -> anyhow::Result<()> {
     build(&PARTS)
+}
+
+/// Builds the same with every test, in one call: built apart, dependencies that differ in a feature would be
+/// compiled twice.
+pub fn all_with_tests() -> anyhow::Result<()> {
+    step("build every room with its tests", || {
+        run(project::cargo("build").args([
+            "--workspace",
+            "--exclude",
+            "xtask",
+            "--all-targets",
+            "--locked",
+        ]))
+    })?;
+    build(&["wasm", "worker"])
 }
 
 /// Builds the named parts.

@@ -22,6 +22,14 @@ Installs what is missing, builds, starts everything over target/e2e and tests it
   --part PART  only this part: pages, survival or history
   FILTER       what Playwright is to run, such as tests/job.spec.ts";
 
+/// What the parts need.
+pub const TOOLS: [&install::Tool; 4] = [
+    &install::CHROMIUM,
+    &install::NODE,
+    &install::PYTHON,
+    &install::PS,
+];
+
 const PARTS: [&str; 3] = ["survival", "history", "pages"];
 
 /// The command.
@@ -55,7 +63,7 @@ pub fn all() -> anyhow::Result<()> {
 }
 
 fn test(parts: &[&str], filters: &[String]) -> anyhow::Result<()> {
-    install::ensure(&[&install::CHROMIUM, &install::NODE])?;
+    install::ensure(&TOOLS)?;
     let data = project::target().join("e2e");
     if data.exists() {
         std::fs::remove_dir_all(&data)?;

@@ -47,6 +47,25 @@ pub const NODE: Tool = Tool {
     packages: &["nodejs", "npm"],
 };
 
+/// Python with its virtual environments, in which boto3 is installed.
+pub const PYTHON: Tool = Tool {
+    purpose: "Python with venv, which reads a history as another AWS client",
+    found: || {
+        let imports = Command::new("python3")
+            .args(["-c", "import ensurepip, venv"])
+            .output();
+        imports.is_ok_and(|output| output.status.success())
+    },
+    packages: &["python3", "python3-venv"],
+};
+
+/// ps, by which a test finds the worker to kill.
+pub const PS: Tool = Tool {
+    purpose: "ps, by which a test finds the worker to kill",
+    found: || on_path("ps").is_some(),
+    packages: &["procps"],
+};
+
 /// Debian's Rust for the web: has the library's sources, from which the wasm target is built.
 pub const RUST_WEB: Tool = Tool {
     purpose: "a Rust toolchain that can build for wasm",

@@ -3,6 +3,7 @@
 
 mod arguments;
 mod aws;
+mod bench;
 mod build;
 mod children;
 mod demo;
@@ -58,6 +59,11 @@ const COMMANDS: &[Command] = &[
         name: "e2e",
         about: "Test the running product only: pages, survival of kills, its history through boto3",
         run: e2e::run_command,
+    },
+    Command {
+        name: "bench",
+        about: "Run one benchmark against its peer",
+        run: bench::run_command,
     },
     Command {
         name: "build",

@@ -69,8 +69,14 @@ impl Place {
     }
 }
 
+/// Bytes that a build from nothing takes in target/.
+const BUILD_BYTES: u64 = 6 << 30;
+
 /// Installs what is missing and builds everything.
 pub fn prepare() -> anyhow::Result<()> {
+    if !project::program("server").exists() {
+        children::free_space(project::root(), BUILD_BYTES, "the first build")?;
+    }
     install::ensure(&[&install::FFMPEG, &install::STRIP])?;
     build::all()
 }

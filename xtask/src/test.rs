@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::arguments::Arguments;
 use crate::step::{run, say, step};
-use crate::{CommandResult, children, e2e, install, product, project};
+use crate::{CommandResult, build, children, e2e, install, project};
 
 const USAGE: &str = "
 Usage: cargo xtask test [--no-browser]
@@ -29,12 +29,8 @@ pub fn run_command(mut arguments: Arguments) -> CommandResult {
     if !project::program("server").exists() {
         children::free_space(project::root(), TARGET_BYTES, "a build with its tests")?;
     }
-    install::ensure(&[
-        &install::FFMPEG,
-        &install::STRIP,
-        &install::CHROMIUM,
-        &install::NODE,
-    ])?;
+    let tools: &[&install::Tool] = if browser { &e2e::TOOLS } else { &[] };
+    install::ensure(&[&[&install::FFMPEG, &install::STRIP], tools].concat())?;
     let nextest = install::nextest()?;
     let mut times = Vec::new();
     let mut timed = |what: &'static str, run: &dyn Fn() -> anyhow::Result<()>| {
@@ -49,7 +45,7 @@ pub fn run_command(mut arguments: Arguments) -> CommandResult {
         })?;
         timed("tidiness", &|| run(of_xtask(&mut nextest.command())))?;
         timed("clippy", &clippy)?;
-        timed("build", &product::prepare)?;
+        timed("build", &build::all_with_tests)?;
         timed("unit and integration tests", &|| {
             run(nextest
                 .command()

@@ -47,7 +47,7 @@ pub fn put(aws: &Aws, step: &str, digest: &str) -> anyhow::Result<()> {
     let path = format!("/2015-03-31/functions/{name}");
     let registry = aws.endpoint().trim_start_matches("http://");
     let uri = format!("{registry}/{REPOSITORY}@{digest}");
-    let mut settings = settings(aws, step);
+    let mut settings = settings(step);
     let standing = aws.rest("GET", &path, None);
     if refused_as(&standing, &["ResourceNotFoundException"]) {
         settings["FunctionName"] = json!(name);
@@ -93,12 +93,10 @@ pub fn is_live(aws: &Aws, step: &str, digest: &str) -> anyhow::Result<bool> {
     let resolved = standing
         .pointer("/Code/ResolvedImageUri")
         .and_then(Value::as_str);
-    let settings = settings(aws, step);
+    let settings = settings(step);
     let same = |field: &str| standing["Configuration"][field] == settings[field];
     Ok(resolved.is_some_and(|uri| uri.ends_with(digest))
-        && ["Environment", "Timeout", "MemorySize"]
-            .into_iter()
-            .all(same))
+        && ["Timeout", "MemorySize"].into_iter().all(same))
 }
 
 /// Invokes every function with `{"check":true}`, several times at once, so that each of its sandboxes starts cold.
@@ -135,7 +133,7 @@ fn invoke_check(aws: &Aws, step: &str) -> anyhow::Result<()> {
 }
 
 /// Everything of a function but its image.
-fn settings(aws: &Aws, step: &str) -> Value {
+fn settings(step: &str) -> Value {
     // ffmpeg works in these; the others only move bytes.
     let heavy = ["poster", "rendition", "audio", "transfer", "probe"].contains(&step);
     json!({
@@ -143,7 +141,6 @@ fn settings(aws: &Aws, step: &str) -> Value {
         "Timeout": 900,
         "MemorySize": if heavy { 3008 } else { 1024 },
         "ImageConfig": { "Command": [step] },
-        "Environment": { "Variables": { "AWS_ENDPOINT_URL": aws.endpoint() } },
         "LoggingConfig": { "LogFormat": "JSON" },
     })
 }
