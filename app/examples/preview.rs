@@ -4,7 +4,7 @@
 
 use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 
-use app::backend::{Backend, PageStatus, Reply, SharedBackend, SubmitFailure};
+use app::backend::{PageStatus, SharedBackend, SubmitFailure};
 use axum::{
     Router,
     extract::Request,
@@ -13,102 +13,17 @@ use axum::{
     routing::{get, post},
 };
 use leptos::prelude::{LeptosOptions, provide_context};
-use model::{
-    ApiError, ColdStartView, ErrorCode, FieldError, ImageView, JobFilter, JobId, JobPage, JobView,
-    StateDetail,
-};
+use model::{ApiError, ErrorCode, FieldError, JobFilter};
 use tower_http::services::ServeDir;
 
+use backend::{Preview, Shown};
+
+#[path = "preview/backend.rs"]
+mod backend;
 #[path = "preview/deploy.rs"]
 mod deploy;
 #[path = "preview/jobs.rs"]
 mod jobs;
-
-/// The media pipeline, as it is shipped.
-const DEFINITION: &str = include_str!("../../pipelines/media.asl.json");
-const SCHEMA: &str = include_str!("../../pipelines/media.schema.json");
-
-/// What a page is shown as.
-#[derive(Clone, Copy, PartialEq)]
-enum Shown {
-    Full,
-    Empty,
-    Away,
-}
-
-struct Preview(Shown);
-
-impl Preview {
-    fn reply<T: Send + 'static>(&self, answer: Result<T, ApiError>) -> Reply<'_, T> {
-        let answer = match self.0 {
-            Shown::Away => Err(ApiError {
-                request_id: Some("0198c0de-aaaa-7bbb-8ccc-123456789abc".to_owned()),
-                ..ApiError::new(
-                    ErrorCode::Unavailable,
-                    "ECR does not answer right now. Nothing is lost; try again in a moment.",
-                )
-            }),
-            _ => answer,
-        };
-        Box::pin(async move {
-            // As from a store: the page is asked for again before it is there.
-            tokio::task::yield_now().await;
-            answer
-        })
-    }
-}
-
-impl Backend for Preview {
-    fn jobs(&self, filter: JobFilter) -> Reply<'_, JobPage> {
-        self.reply(Ok(match self.0 {
-            Shown::Empty => jobs::page(&[], filter),
-            _ => jobs::page(&jobs::all(), filter),
-        }))
-    }
-
-    fn job(&self, id: JobId) -> Reply<'_, JobView> {
-        self.reply(
-            jobs::view(id).ok_or_else(|| {
-                ApiError::new(ErrorCode::NotFound, format!("There is no job {id}."))
-            }),
-        )
-    }
-
-    fn job_layout(&self, _: JobId) -> Reply<'_, asl::Layout> {
-        let machine = asl::parse(DEFINITION)
-            .machine
-            .expect("the pipeline's definition is valid");
-        self.reply(Ok(asl::layout(&asl::graph(&machine))))
-    }
-
-    fn state_detail(&self, id: JobId, state: String, visit: Option<i64>) -> Reply<'_, StateDetail> {
-        self.reply(jobs::detail(id, &state, visit).ok_or_else(|| {
-            ApiError::new(ErrorCode::NotFound, format!("There is no state “{state}”."))
-        }))
-    }
-
-    fn pipeline_schema(&self, _: String) -> Reply<'_, serde_json::Value> {
-        self.reply(Ok(
-            serde_json::from_str(SCHEMA).expect("the pipeline's schema is JSON")
-        ))
-    }
-
-    fn images(&self) -> Reply<'_, ImageView> {
-        self.reply(Ok(deploy::images(self.0 == Shown::Empty)))
-    }
-
-    fn cold_starts(
-        &self,
-        base: Option<String>,
-        candidate: Option<String>,
-    ) -> Reply<'_, ColdStartView> {
-        self.reply(Ok(deploy::cold_starts(
-            self.0 == Shown::Empty,
-            base,
-            candidate,
-        )))
-    }
-}
 
 async fn page(request: Request) -> Response {
     let query = request.uri().query().unwrap_or_default();
@@ -165,6 +80,19 @@ async fn submit() -> Response {
     render(request, Shown::Full, Some(refused)).await
 }
 
+async fn state(
+    axum::extract::Path((id, state)): axum::extract::Path<(String, String)>,
+) -> Response {
+    match id
+        .parse()
+        .ok()
+        .and_then(|id| jobs::detail(id, &state, None))
+    {
+        Some(detail) => axum::Json(detail).into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
 /// The running job, moving; any other stands still.
 async fn live_job(axum::extract::Path(id): axum::extract::Path<String>) -> Response {
     let Some(view) = id.parse().ok().and_then(jobs::view) else {
@@ -218,6 +146,7 @@ async fn main() {
         .route("/", get(|| async { Redirect::to("/jobs") }))
         .route("/jobs", get(page).post(submit))
         .route("/jobs/{id}/rerun", post(|| async { Redirect::to("/jobs") }))
+        .route("/api/v1/jobs/{id}/states/{state}", get(state))
         .route("/api/v1/jobs/live", get(live_jobs))
         .route("/api/v1/jobs/{id}/live", get(live_job))
         .fallback_service(ServeDir::new(site).fallback(get(page)));

@@ -13,6 +13,8 @@ pub mod backend;
 #[cfg(feature = "ssr")]
 mod pages;
 #[cfg(feature = "ssr")]
+mod quiet;
+#[cfg(feature = "ssr")]
 mod schema_form;
 #[cfg(feature = "ssr")]
 mod shell;

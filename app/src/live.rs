@@ -42,15 +42,6 @@ impl Clock {
         clock
     }
 
-    /// A clock that never ticks, for pages without script.
-    pub fn still(as_of: TimestampMs) -> Self {
-        Clock {
-            now: RwSignal::new(as_of),
-            base: StoredValue::new((as_of, 0.0)),
-            alive: RwSignal::new(false),
-        }
-    }
-
     /// Whether script runs: what needs it stays hidden until then.
     pub fn alive_signal(self) -> Signal<bool> {
         self.alive.into()

@@ -57,8 +57,8 @@ pub fn artifacts(
             <h2 id="artifacts-title">"Artifacts"</h2>
             <div class="gallery">
                 {player(id, artifacts, playing)} {picture(id, artifacts, ArtifactKind::Poster, "Poster")}
-                {picture(id, artifacts, ArtifactKind::Waveform, "Waveform")}
                 {picture(id, artifacts, ArtifactKind::Sprite, "Sprite sheet")}
+                {picture(id, artifacts, ArtifactKind::Waveform, "Waveform")}
             </div>
             {table(id, artifacts, clock)}
         </section>

@@ -5,7 +5,7 @@ use std::time::Duration;
 use leptos::prelude::*;
 
 /// Copies `text`; `what` names it for those who do not see where the button stands.
-pub fn copy_button(text: String, what: String, alive: Signal<bool>) -> impl IntoView {
+pub fn copy_button(text: String, what: String, alive: Signal<bool>) -> AnyView {
     let (copied, set_copied) = signal(false);
     let copy = move |_| {
         // Not awaited: the browser refuses only where the page may not use the clipboard at all.
@@ -29,4 +29,5 @@ pub fn copy_button(text: String, what: String, alive: Signal<bool>) -> impl Into
             {move || if copied.get() { "Copied" } else { "Copy" }}
         </button>
     }
+    .into_any()
 }

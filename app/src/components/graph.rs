@@ -17,6 +17,8 @@ use super::{
 
 /// Corners of lines are rounded by this many pixels.
 const CORNER: f32 = 8.0;
+/// A drawing up to this wide is made to fit its box; a wider one would become too small to read and scrolls.
+pub const FIT_MAX: f32 = 1300.0;
 /// Width of one character of a state's name, in pixels, on average.
 const NAME_CHARACTER: f32 = 7.6;
 /// Width of one character of the line below it.
@@ -165,12 +167,12 @@ pub fn graph(
     let leaves: Vec<_> = leaves.into_iter().map(|(view, _)| view).collect();
     view! {
         <svg
-            class="graph"
+            class=if layout.width <= FIT_MAX { "graph fit" } else { "graph" }
             viewBox=format!("0 0 {:.0} {:.0}", layout.width.ceil(), layout.height.ceil())
             width=format!("{:.0}", layout.width.ceil())
             height=format!("{:.0}", layout.height.ceil())
             role="group"
-            aria-label="Execution graph: every state, from start to end"
+            aria-label="States, from start to end"
         >
             <defs>
                 <marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto-start-reverse">
@@ -306,7 +308,7 @@ fn node(
         .into_any()
 }
 
-fn bar(x: f32, y: f32, width: f32, share: u32) -> impl IntoView {
+fn bar(x: f32, y: f32, width: f32, share: u32) -> AnyView {
     view! {
         <g class="bar">
             <rect class="track" x=format!("{x:.1}") y=format!("{y:.1}") width=format!("{width:.1}") height="4" rx="2" />
@@ -320,6 +322,7 @@ fn bar(x: f32, y: f32, width: f32, share: u32) -> impl IntoView {
             />
         </g>
     }
+    .into_any()
 }
 
 fn terminal(place: &NodeBox) -> AnyView {

@@ -6,19 +6,25 @@ use model::{JobStatus, JobSummary, JobView};
 use super::{copy::copy_button, graph::state_href, moment, rerun, status};
 use crate::live::Clock;
 
-/// Title, status, figures and ids.
-pub fn header(job: &JobSummary, execution_arn: Option<&str>, clock: Clock) -> AnyView {
+/// What it is called and how it stands.
+pub fn title(job: &JobSummary) -> AnyView {
+    view! {
+        <header class="title-line">
+            <h1>{job.title.clone()}</h1>
+            <span data-testid="job-status" data-status=job.status.as_str()>
+                {status::job_badge(job.status)}
+            </span>
+            {rerun::stop(job.id, job.status)}
+        </header>
+    }
+    .into_any()
+}
+
+/// Figures and ids.
+pub fn facts(job: &JobSummary, execution_arn: Option<&str>, clock: Clock) -> AnyView {
     let id = job.id.to_string();
     view! {
-        <header class="job-head">
-            <div class="title-line">
-                <h1>{job.title.clone()}</h1>
-                <span data-testid="job-status" data-status=job.status.as_str()>
-                    {status::job_badge(job.status)}
-                </span>
-                {rerun::stop(job.id, job.status)}
-            </div>
-            <dl class="facts">
+            <dl class="facts flow">
                 <div>
                     <dt>"Submitted"</dt>
                     <dd>{moment::age(job.submitted_at_ms, clock)}</dd>
@@ -40,11 +46,11 @@ pub fn header(job: &JobSummary, execution_arn: Option<&str>, clock: Clock) -> An
                     <dt>"Reruns"</dt>
                     <dd>{job.rerun_count}</dd>
                 </div>
-                <div class="wide">
+                <div>
                     <dt>"Source"</dt>
                     <dd class="break">{job.source.clone()}</dd>
                 </div>
-                <div class="wide">
+                <div>
                     <dt>"Job"</dt>
                     <dd>
                         <code>{id.clone()}</code>
@@ -54,7 +60,7 @@ pub fn header(job: &JobSummary, execution_arn: Option<&str>, clock: Clock) -> An
                 {execution_arn
                     .map(|arn| {
                         view! {
-                            <div class="wide">
+                            <div>
                                 <dt>"Execution"</dt>
                                 <dd class="break">
                                     <code>{arn.to_owned()}</code>
@@ -64,7 +70,6 @@ pub fn header(job: &JobSummary, execution_arn: Option<&str>, clock: Clock) -> An
                         }
                     })}
             </dl>
-        </header>
     }
     .into_any()
 }
@@ -109,7 +114,7 @@ pub fn outcome_above(view: &JobView) -> AnyView {
     .into_any()
 }
 
-/// Below the head: how to run a job again that has succeeded.
+/// Below the head of a job that has succeeded: where its artifacts are and how to run it again.
 pub fn outcome_below(view: &JobView) -> AnyView {
     (view.job.status == JobStatus::Succeeded)
         .then(|| rerun::rerun(view.job.id, &view.rerun))

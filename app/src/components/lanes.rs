@@ -1,12 +1,10 @@
 //! Parallel work as lanes: the iterations of each Map and the branches of each Parallel, with live progress.
 
 use leptos::{prelude::*, tachys::svg};
-use model::{
-    BranchView, Execution, IterationView, JobId, Progress, StateKind, StateStatus, StateView,
-};
+use model::{BranchView, Execution, IterationView, Progress, StateKind, StateStatus, StateView};
 
 use super::{
-    graph::{note, state_href},
+    graph::note,
     moment,
     progress::bar,
     status::{icon, state_badge, state_label, state_tone},
@@ -19,15 +17,15 @@ const LISTED_MAX: usize = 12;
 const STRIP_COLUMNS: usize = 50;
 
 /// Every Map and Parallel that was entered, in the definition's order.
-pub fn lanes(id: JobId, execution: Option<&Execution>, clock: Clock) -> AnyView {
+pub fn lanes(execution: Option<&Execution>, clock: Clock) -> AnyView {
     let sections: Vec<_> = execution
         .map(|execution| execution.states.as_slice())
         .unwrap_or_default()
         .iter()
         .filter(|state| state.status != StateStatus::Idle)
         .filter_map(|state| match state.kind {
-            StateKind::Map => Some(map(id, state, clock)),
-            StateKind::Parallel => Some(parallel(id, state, clock)),
+            StateKind::Map => Some(map(state, clock)),
+            StateKind::Parallel => Some(parallel(state, clock)),
             _ => None,
         })
         .collect();
@@ -43,15 +41,21 @@ pub fn lanes(id: JobId, execution: Option<&Execution>, clock: Clock) -> AnyView 
         .into_any()
 }
 
-fn head(id: JobId, state: &StateView) -> impl IntoView {
+/// One Map or Parallel: open while there is something to watch or to repair.
+fn group(state: &StateView, content: AnyView) -> AnyView {
+    let open = state.status != StateStatus::Succeeded;
     view! {
-        <h3>
-            <a href=state_href(id, &state.name, None)>{state.name.clone()}</a>
-            " "
-            <span class="hint">{note(state)}</span>
-            {state_badge(state.status)}
-        </h3>
+        <details class=format!("lane-group {}", state_tone(state.status).class()) open=open>
+            <summary>
+                <h3>{state.name.clone()}</h3>
+                " "
+                <span class="hint">{note(state)}</span>
+                {state_badge(state.status)}
+            </summary>
+            {content}
+        </details>
     }
+    .into_any()
 }
 
 /// The iterations worth a line of their own: all of a small Map; of a large one those that are in work, wait or
@@ -75,7 +79,7 @@ pub fn listed(iterations: &[IterationView]) -> Vec<&IterationView> {
         .collect()
 }
 
-fn map(id: JobId, state: &StateView, clock: Clock) -> AnyView {
+fn map(state: &StateView, clock: Clock) -> AnyView {
     let listed = listed(&state.iterations);
     let unlisted = state.iterations.len() - listed.len();
     let strip = (state.iterations.len() > LISTED_MAX).then(|| strip(state));
@@ -105,9 +109,8 @@ fn map(id: JobId, state: &StateView, clock: Clock) -> AnyView {
             )
         })
         .collect();
-    view! {
-        <div class="lane-group">
-            {head(id, state)} {total} {strip} <ul>{rows}</ul>
+    let content = view! {
+            {total} {strip} <ul>{rows}</ul>
             {(unlisted > 0)
                 .then(|| {
                     view! {
@@ -116,12 +119,12 @@ fn map(id: JobId, state: &StateView, clock: Clock) -> AnyView {
                         </p>
                     }
                 })}
-        </div>
     }
-    .into_any()
+    .into_any();
+    group(state, content)
 }
 
-fn parallel(id: JobId, state: &StateView, clock: Clock) -> AnyView {
+fn parallel(state: &StateView, clock: Clock) -> AnyView {
     let rows: Vec<_> = state
         .branches
         .iter()
@@ -142,7 +145,7 @@ fn parallel(id: JobId, state: &StateView, clock: Clock) -> AnyView {
             )
         })
         .collect();
-    view! { <div class="lane-group">{head(id, state)} <ul>{rows}</ul></div> }.into_any()
+    group(state, view! { <ul>{rows}</ul> }.into_any())
 }
 
 /// States done as progress, for a branch whose work reports none.

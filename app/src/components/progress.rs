@@ -32,7 +32,7 @@ pub fn percent(progress: &Progress) -> Option<u32> {
 }
 
 /// A bar with its figures under the given label; without a total the bar is indeterminate.
-pub fn bar(progress: &Progress, label: String) -> impl IntoView {
+pub fn bar(progress: &Progress, label: String) -> AnyView {
     let value = percent(progress).map(|percent| percent.to_string());
     view! {
         <span class="bar">
@@ -40,6 +40,7 @@ pub fn bar(progress: &Progress, label: String) -> impl IntoView {
             <span class="figures">{progress_text(progress)}</span>
         </span>
     }
+    .into_any()
 }
 
 #[cfg(test)]

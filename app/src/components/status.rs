@@ -98,25 +98,27 @@ pub fn state_name(status: StateStatus) -> &'static str {
 }
 
 /// The icon alone; the word must stand beside it.
-pub fn icon(tone: Tone) -> impl IntoView {
+pub fn icon(tone: Tone) -> AnyView {
     view! {
         <svg class="icon" viewBox="0 0 16 16" aria-hidden="true">
             <path d=tone.icon() />
         </svg>
     }
+    .into_any()
 }
 
 /// Icon and word in a pill.
-pub fn badge(tone: Tone, label: &'static str) -> impl IntoView {
+pub fn badge(tone: Tone, label: &'static str) -> AnyView {
     view! { <span class=format!("badge {}", tone.class())>{icon(tone)} <span>{label}</span></span> }
+        .into_any()
 }
 
 /// A job's status as a pill.
-pub fn job_badge(status: JobStatus) -> impl IntoView {
+pub fn job_badge(status: JobStatus) -> AnyView {
     badge(job_tone(status), status.label())
 }
 
 /// A state's status as a pill.
-pub fn state_badge(status: StateStatus) -> impl IntoView {
+pub fn state_badge(status: StateStatus) -> AnyView {
     badge(state_tone(status), state_label(status))
 }

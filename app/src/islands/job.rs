@@ -5,8 +5,8 @@ use leptos::{
     prelude::*,
     wasm_bindgen::{JsCast, closure::Closure},
 };
-use model::{JobId, JobView, StateDetail};
-use serde::de::DeserializeOwned;
+use model::{JobId, JobView, StateDetail, StateStatus};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use web_sys::XmlHttpRequest;
 
 use crate::{
@@ -14,12 +14,41 @@ use crate::{
     live::{Clock, follow, link_banner},
 };
 
+/// The execution graph as it is drawn.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Drawing {
+    /// What is drawn at first.
+    pub shown: Layout,
+    /// The whole, where `shown` leaves out error handling; drawn as soon as the execution comes to it.
+    pub full: Option<Layout>,
+    /// The address asks for the whole.
+    pub everything: bool,
+}
+
+impl Drawing {
+    /// The drawing that has every state that was entered.
+    fn layout(&self, view: &JobView) -> &Layout {
+        let states = view
+            .execution
+            .as_ref()
+            .map(|execution| execution.states.as_slice());
+        let all_shown = states.unwrap_or_default().iter().all(|state| {
+            state.status == StateStatus::Idle
+                || self.shown.nodes.iter().any(|node| node.name == state.name)
+        });
+        match &self.full {
+            Some(full) if !all_shown => full,
+            _ => &self.shown,
+        }
+    }
+}
+
 /// Everything about a job. `chosen` and `visit` are what the address asks for; `detail` is that state, or the one
 /// that matters most.
 #[island]
 pub fn JobPanel(
     view: JobView,
-    layout: Option<Layout>,
+    drawing: Option<Drawing>,
     detail: Option<StateDetail>,
     visit: Option<i64>,
 ) -> impl IntoView {
@@ -55,23 +84,42 @@ pub fn JobPanel(
     });
     let made = Memo::new(move |_| view.with(|view| view.artifacts.clone()));
     let playing = RwSignal::new(0);
+    // A drawing wider than its box begins in the middle, where Start is.
+    let graph_box = NodeRef::<leptos::html::Div>::new();
+    Effect::new(move || {
+        if let Some(graph_box) = graph_box.get() {
+            graph_box.set_scroll_left((graph_box.scroll_width() - graph_box.client_width()) / 2);
+        }
+    });
 
     view! {
         <div class="job">
-            {link_banner(link, as_of)} {move || view.with(job::outcome_above)}
-            {move || head.with(|(job, arn)| job::header(job, arn.as_deref(), clock))}
+            {link_banner(link, as_of)}
+            {move || head.with(|(job, _)| job::title(job))}
+            {move || view.with(job::outcome_above)}
+            {move || head.with(|(job, arn)| job::facts(job, arn.as_deref(), clock))}
             {move || view.with(job::outcome_below)} <div class="split">
                 <section class="graph-panel" aria-labelledby="graph-title">
-                    <h2 id="graph-title">"Execution graph"</h2>
-                    {layout
-                        .map(|layout| {
+                    <div class="title-line">
+                        <h2 id="graph-title">"Execution graph"</h2>
+                        {drawing.as_ref().map(|drawing| handlers_link(id, drawing, chosen.as_deref()))}
+                    </div>
+                    {drawing
+                        .map(|drawing| {
+                            let fits = drawing.shown.width <= graph::FIT_MAX;
                             view! {
-                                <div class="graph-box" tabindex="0" role="group" aria-label="Graph, scrollable">
+                                <div
+                                    class=if fits { "graph-box fit" } else { "graph-box" }
+                                    tabindex="0"
+                                    role="group"
+                                    aria-label="Graph, scrollable"
+                                    node_ref=graph_box
+                                >
                                     {move || {
                                         view.with(|view| {
                                             graph::graph(
                                                 id,
-                                                &layout,
+                                                drawing.layout(view),
                                                 view.execution.as_ref(),
                                                 chosen.as_deref(),
                                             )
@@ -86,14 +134,35 @@ pub fn JobPanel(
                     {move || detail.with(|detail| detail::panel(id, detail.as_ref(), clock))}
                 </section>
             </div>
-            {move || view.with(|view| lanes::lanes(id, view.execution.as_ref(), clock))}
             {move || made.with(|made| artifacts::artifacts(id, made, playing, clock))}
+            {move || view.with(|view| lanes::lanes(view.execution.as_ref(), clock))}
             <section aria-labelledby="input-title">
                 <h2 id="input-title">"Input"</h2>
                 {json_block("As submitted", &input, Some(format!("/api/v1/jobs/{id}")), false)}
             </section>
         </div>
     }
+}
+
+/// Where error handling that nothing has come to is drawn too, or is left out again.
+fn handlers_link(id: JobId, drawing: &Drawing, chosen: Option<&str>) -> AnyView {
+    let state = chosen.map(|state| format!("state={}", graph::encode(state)));
+    let (extra, text) = match (&drawing.full, drawing.everything) {
+        (Some(_), _) => (Some("all=1".to_owned()), "Show error handling"),
+        (None, true) => (None, "Hide error handling"),
+        (None, false) => return ().into_any(),
+    };
+    let query = [state, extra]
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>()
+        .join("&");
+    view! {
+        <a class="button small" href=format!("/jobs/{id}?{query}#graph-title")>
+            {text}
+        </a>
+    }
+    .into_any()
 }
 
 /// Reads the state's details again whenever something happened to it.

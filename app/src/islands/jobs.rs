@@ -117,8 +117,8 @@ fn row(job: &JobSummary, clock: Clock) -> AnyView {
                     {job.title.clone()}
                 </a>
                 {why}
-                <span class="source">{job.source.clone()}</span>
                 {reruns.map(|reruns| view! { <span class="hint">{reruns}</span> })}
+                <span class="source">{job.source.clone()}</span>
             </th>
             <td class="narrow-hide">{job.pipeline.clone()}</td>
             <td class="when">{moment::age(job.submitted_at_ms, clock)}</td>

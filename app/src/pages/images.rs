@@ -2,17 +2,16 @@
 
 use leptos::prelude::*;
 use leptos_meta::Title;
-use model::{Image, ImageView, time::bytes_text};
+use model::{Image, ImageView, TimestampMs, time::bytes_text};
 
 use super::failed;
 use crate::{
     backend::SharedBackend,
     components::{
-        moment::{age, moment},
+        moment::{age_text, moment, rfc3339, utc_text},
         status::{Tone, badge},
     },
     islands::copy::CopyButton,
-    live::Clock,
 };
 
 /// The alias that the pipeline's definition calls.
@@ -37,6 +36,14 @@ pub fn short_digest(digest: &str) -> String {
         .collect()
 }
 
+/// `1 layer`, `3 layers`.
+fn counted(count: usize, noun: &str) -> String {
+    match count {
+        1 => format!("1 {noun}"),
+        count => format!("{count} {noun}s"),
+    }
+}
+
 /// The images.
 #[component]
 pub fn ImagesPage() -> impl IntoView {
@@ -50,7 +57,6 @@ pub fn ImagesPage() -> impl IntoView {
 }
 
 fn images(view: &ImageView) -> AnyView {
-    let clock = Clock::still(view.as_of_ms);
     let body = if view.images.is_empty() {
         view! {
             <div class="empty">
@@ -62,7 +68,7 @@ fn images(view: &ImageView) -> AnyView {
     } else {
         view.images
             .iter()
-            .map(|one| image(one, clock))
+            .map(|one| image(one, view.as_of_ms))
             .collect::<Vec<_>>()
             .into_any()
     };
@@ -77,7 +83,7 @@ fn images(view: &ImageView) -> AnyView {
     .into_any()
 }
 
-fn image(image: &Image, clock: Clock) -> AnyView {
+fn image(image: &Image, now: TimestampMs) -> AnyView {
     let live = is_live(image);
     let title = if image.tags.is_empty() {
         "untagged".to_owned()
@@ -104,7 +110,15 @@ fn image(image: &Image, clock: Clock) -> AnyView {
                 </div>
                 <div>
                     <dt>"Pushed"</dt>
-                    <dd>{image.pushed_at_ms.map(|at| age(at, clock))}</dd>
+                    <dd>{image
+                            .pushed_at_ms
+                            .map(|at| {
+                                view! {
+                                    <time datetime=rfc3339(at) title=utc_text(at)>
+                                        {age_text(at, now)}
+                                    </time>
+                                }
+                            })}</dd>
                 </div>
                 <div>
                     <dt>"Size"</dt>
@@ -151,8 +165,8 @@ fn uses(image: &Image) -> AnyView {
         })
         .collect();
     view! {
-        <details class="uses">
-            <summary>{format!("Run by {} function versions", image.uses.len())}</summary>
+        <details open=is_live(image)>
+            <summary>{format!("Run by {}", counted(image.uses.len(), "function version"))}</summary>
             <table>
                 <caption class="sr">"Function versions that run this image"</caption>
                 <thead>
@@ -187,7 +201,7 @@ fn layers(image: &Image) -> AnyView {
         .collect();
     view! {
         <details>
-            <summary>{format!("{} layers", image.layers.len())}</summary>
+            <summary>{counted(image.layers.len(), "layer")}</summary>
             <table>
                 <caption class="sr">"Layers, base first"</caption>
                 <thead>
@@ -224,7 +238,7 @@ fn labels(image: &Image) -> AnyView {
         .collect();
     view! {
         <details>
-            <summary>{format!("{} labels", image.labels.len())}</summary>
+            <summary>{counted(image.labels.len(), "label")}</summary>
             <dl class="facts">{rows}</dl>
         </details>
     }

@@ -1,27 +1,63 @@
 //! `/jobs/{id}?state=&visit=`: one job.
 
+use asl::layout::Layout;
 use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::hooks::{use_params_map, use_query_map};
-use model::{ApiError, ErrorCode, JobId, JobView, StateStatus};
+use model::{ApiError, ErrorCode, JobId, JobView, StateKind, StateStatus, StateView};
 
 use super::{failed, set_status};
 use crate::{
     backend::{ActionFailure, SharedBackend},
     components::error::error_panel,
-    islands::job::JobPanel,
+    islands::job::{Drawing, JobPanel},
+    quiet,
 };
 
-/// The state to show when the address names none: where it failed, else what is at work.
+/// The state to show when the address names none: where it failed, else what is at work, else the last that was.
 fn default_state(view: &JobView) -> Option<String> {
     let execution = view.execution.as_ref()?;
-    execution.failed_state.clone().or_else(|| {
-        execution
-            .states
-            .iter()
-            .find(|state| matches!(state.status, StateStatus::Running | StateStatus::Retrying))
-            .map(|state| state.name.clone())
-    })
+    let is_container =
+        |state: &StateView| matches!(state.kind, StateKind::Map | StateKind::Parallel);
+    let at_work = execution
+        .states
+        .iter()
+        .filter(|state| matches!(state.status, StateStatus::Running | StateStatus::Retrying))
+        .min_by_key(|state| is_container(state));
+    let last = execution
+        .states
+        .iter()
+        .filter(|state| !is_container(state))
+        .max_by_key(|state| state.ended_at_ms);
+    execution
+        .failed_state
+        .clone()
+        .or_else(|| at_work.or(last).map(|state| state.name.clone()))
+}
+
+/// The drawing with error handling only where the execution has come to it, or the address asks for it.
+fn drawing(layout: Layout, view: &JobView, chosen: Option<&str>, everything: bool) -> Drawing {
+    let mut hidden = quiet::handlers(&layout);
+    if everything {
+        hidden.clear();
+    }
+    let states = view
+        .execution
+        .as_ref()
+        .map(|execution| execution.states.as_slice());
+    for state in states.unwrap_or_default() {
+        if state.status != StateStatus::Idle {
+            hidden.remove(&state.name);
+        }
+    }
+    if let Some(chosen) = chosen {
+        hidden.remove(chosen);
+    }
+    Drawing {
+        shown: quiet::without(&layout, &hidden),
+        full: (!hidden.is_empty()).then_some(layout),
+        everything,
+    }
 }
 
 /// The job.
@@ -58,7 +94,10 @@ pub fn JobPage() -> impl IntoView {
             },
         };
         // A queued job has no execution yet; whether there is a drawing already is the server's to say.
-        let layout = backend.job_layout(id).await.ok();
+        let drawing = backend.job_layout(id).await.ok().map(|layout| {
+            let everything = query.get("all").is_some();
+            drawing(layout, &view, asked.as_deref(), everything)
+        });
         if let Some(ActionFailure(error)) = &refused {
             set_status(error.code.http_status());
         }
@@ -68,7 +107,7 @@ pub fn JobPage() -> impl IntoView {
                 <a href="/jobs">"Jobs"</a>
             </nav>
             {refused.map(|ActionFailure(error)| error_panel("That was not done", &error))}
-            <JobPanel view layout detail visit />
+            <JobPanel view drawing detail visit />
         }
         .into_any()
     })

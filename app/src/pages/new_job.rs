@@ -83,12 +83,12 @@ fn form(pipeline: String, schema: &Value, refused: Option<SubmitFailure>) -> Any
             {error.map(|error| summary(error, &fields))}
             <input type="hidden" name="pipeline" value=pipeline />
             <fieldset>
-                <legend>"Source"</legend>
+                <legend>"Address or file"</legend>
                 {controls(source)}
                 <p class="or">"or"</p>
                 {file_field(problem("file"))}
             </fieldset>
-            <fieldset>
+            <fieldset class="settings">
                 <legend>"Settings"</legend>
                 {controls(others)}
             </fieldset>
@@ -214,7 +214,7 @@ fn field(field: &Field, value: String, problem: Option<&FieldError>) -> AnyView 
         .into_any(),
     };
     view! {
-        <div class="field">
+        <div class=if matches!(field.control, Control::Text { .. }) { "field wide" } else { "field" }>
             <label for=id>{field.title.clone()}</label>
             {control}
             {problem.map(|problem| error_text(error_id, problem))}

@@ -1,0 +1,95 @@
+//! A [`Backend`] of made-up views.
+
+use app::backend::{Backend, Reply};
+use model::{
+    ApiError, ColdStartView, ErrorCode, ImageView, JobFilter, JobId, JobPage, JobView, StateDetail,
+};
+
+use super::{deploy, jobs};
+
+/// The media pipeline, as it is shipped.
+const DEFINITION: &str = include_str!("../../../pipelines/media.asl.json");
+const SCHEMA: &str = include_str!("../../../pipelines/media.schema.json");
+
+/// What a page is shown as.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Shown {
+    Full,
+    Empty,
+    Away,
+}
+
+/// Answers every question from constants.
+pub struct Preview(pub Shown);
+
+impl Preview {
+    fn reply<T: Send + 'static>(&self, answer: Result<T, ApiError>) -> Reply<'_, T> {
+        let answer = match self.0 {
+            Shown::Away => Err(ApiError {
+                request_id: Some("0198c0de-aaaa-7bbb-8ccc-123456789abc".to_owned()),
+                ..ApiError::new(
+                    ErrorCode::Unavailable,
+                    "ECR does not answer right now. Nothing is lost; try again in a moment.",
+                )
+            }),
+            _ => answer,
+        };
+        Box::pin(async move {
+            // As from a store: the page is asked for again before it is there.
+            tokio::task::yield_now().await;
+            answer
+        })
+    }
+}
+
+impl Backend for Preview {
+    fn jobs(&self, filter: JobFilter) -> Reply<'_, JobPage> {
+        self.reply(Ok(match self.0 {
+            Shown::Empty => jobs::page(&[], filter),
+            _ => jobs::page(&jobs::all(), filter),
+        }))
+    }
+
+    fn job(&self, id: JobId) -> Reply<'_, JobView> {
+        self.reply(
+            jobs::view(id).ok_or_else(|| {
+                ApiError::new(ErrorCode::NotFound, format!("There is no job {id}."))
+            }),
+        )
+    }
+
+    fn job_layout(&self, _: JobId) -> Reply<'_, asl::Layout> {
+        let machine = asl::parse(DEFINITION)
+            .machine
+            .expect("the pipeline's definition is valid");
+        self.reply(Ok(asl::layout(&asl::graph(&machine))))
+    }
+
+    fn state_detail(&self, id: JobId, state: String, visit: Option<i64>) -> Reply<'_, StateDetail> {
+        self.reply(jobs::detail(id, &state, visit).ok_or_else(|| {
+            ApiError::new(ErrorCode::NotFound, format!("There is no state “{state}”."))
+        }))
+    }
+
+    fn pipeline_schema(&self, _: String) -> Reply<'_, serde_json::Value> {
+        self.reply(Ok(
+            serde_json::from_str(SCHEMA).expect("the pipeline's schema is JSON")
+        ))
+    }
+
+    fn images(&self) -> Reply<'_, ImageView> {
+        self.reply(Ok(deploy::images(self.0 == Shown::Empty)))
+    }
+
+    fn cold_starts(
+        &self,
+        base: Option<String>,
+        candidate: Option<String>,
+    ) -> Reply<'_, ColdStartView> {
+        self.reply(Ok(deploy::cold_starts(
+            self.0 == Shown::Empty,
+            base,
+            candidate,
+        )))
+    }
+}
