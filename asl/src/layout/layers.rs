@@ -37,8 +37,9 @@ pub(super) struct Layered {
 /// More sweeps than this change nothing that one would see.
 const SWEEPS: usize = 6;
 
-pub(super) fn layers(sizes: Vec<(f32, f32)>, links: Vec<Link>) -> Layered {
+pub(super) fn layers(sizes: Vec<(f32, f32)>, mut links: Vec<Link>) -> Layered {
     let count = sizes.len();
+    straighten(count, &mut links);
     let (back, order) = orient(count, &links);
     let mut layer = vec![0; count];
     let mut leaving = vec![Vec::new(); count];
@@ -74,6 +75,21 @@ pub(super) fn layers(sizes: Vec<(f32, f32)>, links: Vec<Link>) -> Layered {
     }
     scope.arrange(&order);
     scope
+}
+
+/// Where nothing but a catcher follows, what it leads to takes the place below: no lane is needed.
+fn straighten(count: usize, links: &mut [Link]) {
+    let mut goes_on = vec![false; count];
+    for link in links.iter().filter(|link| !link.catch) {
+        goes_on[link.from] = true;
+    }
+    let mut sources = vec![0usize; count];
+    for link in links.iter() {
+        sources[link.to] += 1;
+    }
+    for link in links.iter_mut() {
+        link.catch &= goes_on[link.from] || sources[link.to] > 1;
+    }
 }
 
 /// Which links lead back to where one came from, and the nodes in an order that the others follow.

@@ -179,6 +179,21 @@ fn branches_stand_side_by_side_inside_their_container() {
 }
 
 #[test]
+fn a_catcher_after_which_nothing_else_comes_leads_straight_down() {
+    let layout = layout(&machine(
+        &["·start>P", "P>·end", "A!Failed"],
+        &[("P", 0, &["A", "Failed"])],
+    ));
+    assert_clear(&layout);
+    let catch = layout
+        .edges
+        .iter()
+        .find(|edge| edge.kind == EdgeKind::Catch)
+        .expect("a catch edge");
+    assert_eq!(catch.points.len(), 2, "{catch:?}");
+}
+
+#[test]
 fn loops_and_skips_cross_no_box() {
     let graph = machine(
         &[
