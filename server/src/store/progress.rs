@@ -16,33 +16,43 @@ pub struct ProgressRow {
     pub at_ms: i64,
 }
 
+/// The columns as SQLite has them.
+#[derive(sqlx::FromRow)]
+struct Columns {
+    state: String,
+    /// -1 outside of a Map.
+    iteration: i64,
+    label: Option<String>,
+    unit: String,
+    done: i64,
+    total: Option<i64>,
+    at_ms: i64,
+}
+
 impl Store {
     /// Every unit's newest progress in an execution, oldest line first.
     pub async fn progress(&self, arn: &str) -> Result<Vec<ProgressRow>, StoreError> {
-        let rows: Vec<(String, i64, Option<String>, String, i64, Option<i64>, i64)> =
-            sqlx::query_as(
-                "SELECT state, iteration, label, unit, done, total, at_ms FROM progress
-                 WHERE execution_arn = $1 ORDER BY at_ms",
-            )
-            .bind(arn)
-            .fetch_all(&self.read)
-            .await
-            .during("read progress")?;
+        let rows: Vec<Columns> = sqlx::query_as(
+            "SELECT state, iteration, label, unit, done, total, at_ms FROM progress
+             WHERE execution_arn = $1 ORDER BY at_ms",
+        )
+        .bind(arn)
+        .fetch_all(&self.read)
+        .await
+        .during("read progress")?;
         Ok(rows
             .into_iter()
-            .map(
-                |(state, iteration, label, unit, done, total, at_ms)| ProgressRow {
-                    state,
-                    iteration: u32::try_from(iteration).ok(),
-                    label,
-                    progress: Progress {
-                        unit,
-                        done: count(done),
-                        total: total.map(count),
-                    },
-                    at_ms,
+            .map(|row| ProgressRow {
+                state: row.state,
+                iteration: u32::try_from(row.iteration).ok(),
+                label: row.label,
+                progress: Progress {
+                    unit: row.unit,
+                    done: count(row.done),
+                    total: row.total.map(count),
                 },
-            )
+                at_ms: row.at_ms,
+            })
             .collect())
     }
 }
