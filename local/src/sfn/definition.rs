@@ -24,7 +24,7 @@ pub fn parse(definition: &str) -> Result<StateMachine, AwsError> {
         .diagnostics
         .iter()
         .filter(|diagnostic| diagnostic.severity == Severity::Error)
-        .map(|diagnostic| format!("{}: {}", code(definition, diagnostic), say(diagnostic)))
+        .map(|diagnostic| format!("{}: {}", diagnostic.code.as_str(), say(diagnostic)))
         .collect();
     match parsed.machine {
         Some(machine) if wrong.is_empty() => Ok(machine),
@@ -60,8 +60,8 @@ pub(super) fn validate(ask: Validate) -> Result<Value, AwsError> {
             };
             let mut answer = json!({
                 "severity": severity,
-                "code": code(&ask.definition, diagnostic),
-                "message": sentence(diagnostic),
+                "code": diagnostic.code.as_str(),
+                "message": diagnostic.message,
             });
             if !diagnostic.pointer.is_empty() {
                 answer["location"] = json!(diagnostic.pointer);
@@ -77,28 +77,12 @@ pub(super) fn validate(ask: Validate) -> Result<Value, AwsError> {
     }))
 }
 
-fn code(definition: &str, diagnostic: &Diagnostic) -> &'static str {
-    let is_json = || serde_json::from_str::<serde::de::IgnoredAny>(definition).is_ok();
-    if diagnostic.pointer.is_empty() && !is_json() {
-        "INVALID_JSON_DESCRIPTION"
-    } else {
-        "SCHEMA_VALIDATION_FAILED"
-    }
-}
-
-fn sentence(diagnostic: &Diagnostic) -> String {
-    match &diagnostic.hint {
-        Some(hint) => format!("{} ({hint})", diagnostic.message),
-        None => diagnostic.message.clone(),
-    }
-}
-
+/// A diagnostic in one line, as AWS puts it into the error; its hint is for our own pages.
 fn say(diagnostic: &Diagnostic) -> String {
-    let pointer = &diagnostic.pointer;
-    if pointer.is_empty() {
-        sentence(diagnostic)
+    if diagnostic.pointer.is_empty() {
+        diagnostic.message.clone()
     } else {
-        format!("{} at {pointer}", sentence(diagnostic))
+        format!("{} at {}", diagnostic.message, diagnostic.pointer)
     }
 }
 
@@ -129,7 +113,7 @@ mod tests {
         let error = parse(bad).unwrap_err();
         assert_eq!(error.code, "InvalidDefinition");
         assert!(
-            error.message.contains("SCHEMA_VALIDATION_FAILED: "),
+            error.message.contains("MISSING_TRANSITION_TARGET: "),
             "{}",
             error.message
         );
