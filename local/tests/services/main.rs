@@ -8,6 +8,7 @@ mod executions;
 mod image;
 mod lambda;
 mod logs;
+mod machines;
 mod queues;
 mod registry;
 mod s3;
