@@ -9,8 +9,29 @@ use serde_json::{Value, json};
 use crate::elsewhere::Elsewhere;
 use crate::states::{Remote, States, function, types};
 
+/// Killed when dropped too, so that a failing test leaves nothing behind.
+struct Process(Child);
+
+impl Process {
+    fn kill(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        // SIGKILL: the program cannot prepare for it.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
 /// The program itself, over a data directory, with its tasks going to `lambda`.
-fn start(data: &Path, lambda: &str) -> (Child, String) {
+fn start(data: &Path, lambda: &str) -> (Process, String) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_local"))
         .args(["--port", "0", "--lambda-endpoint", lambda, "--data"])
         .arg(data)
@@ -27,14 +48,14 @@ fn start(data: &Path, lambda: &str) -> (Child, String) {
         .trim()
         .strip_prefix("local is ready at ")
         .unwrap_or_else(|| panic!("{line:?}"));
-    (child, url.to_owned())
+    (Process(child), url.to_owned())
 }
 
 #[tokio::test]
 async fn an_execution_survives_kill_9_and_no_recorded_task_runs_twice() {
     let data = tempfile::tempdir().unwrap();
     let mut lambda = Elsewhere::start().await;
-    let (mut local, url) = start(data.path(), &lambda.url);
+    let (local, url) = start(data.path(), &lambda.url);
     let aws = Remote::new(&url);
     let queue = aws.watch().await;
     let task = |name: &str| json!({"Type": "Task", "Resource": function(name), "End": true});
@@ -69,14 +90,13 @@ async fn an_execution_survives_kill_9_and_no_recorded_task_runs_twice() {
     );
     fourth.succeed(json!("4"));
     aws.recorded(&execution, "LambdaFunctionSucceeded", 2).await;
-    local.kill().unwrap();
-    local.wait().unwrap();
+    local.kill();
     // It answers, and nobody is there to hear it.
     second.succeed(json!("lost"));
     // On a slow machine the pause was over before the end of the process, and the third was asked for.
     lambda.forget();
 
-    let (mut local, url) = start(data.path(), &lambda.url);
+    let (local, url) = start(data.path(), &lambda.url);
     let aws = Remote::new(&url);
     let mut asked = vec![lambda.next().await, lambda.next().await];
     asked.sort_by(|one, other| one.function.cmp(&other.function));
@@ -106,15 +126,14 @@ async fn an_execution_survives_kill_9_and_no_recorded_task_runs_twice() {
         "no event twice, none lost"
     );
     assert_eq!(types(&history).last(), Some(&"ExecutionSucceeded"));
-    local.kill().unwrap();
-    local.wait().unwrap();
+    local.kill();
 }
 
 #[tokio::test]
 async fn an_ended_execution_is_redriven_after_a_restart() {
     let data = tempfile::tempdir().unwrap();
     let mut lambda = Elsewhere::start().await;
-    let (mut local, url) = start(data.path(), &lambda.url);
+    let (local, url) = start(data.path(), &lambda.url);
     let aws = Remote::new(&url);
     let queue = aws.watch().await;
     let machine = aws
@@ -128,21 +147,19 @@ async fn an_ended_execution_is_redriven_after_a_restart() {
     let execution = aws.run(&machine, "e", json!({})).await;
     lambda.next().await.fail("E", "first");
     assert_eq!(aws.end(&queue, &execution).await["status"], "FAILED");
-    local.kill().unwrap();
-    local.wait().unwrap();
+    local.kill();
 
-    let (mut local, url) = start(data.path(), &lambda.url);
+    let (local, url) = start(data.path(), &lambda.url);
     let aws = Remote::new(&url);
     aws.states("RedriveExecution", json!({"executionArn": execution}))
         .await
         .unwrap();
     // Killed again while the redriven task runs.
     let asked = lambda.next().await;
-    local.kill().unwrap();
-    local.wait().unwrap();
+    local.kill();
     drop(asked);
 
-    let (mut local, url) = start(data.path(), &lambda.url);
+    let (local, url) = start(data.path(), &lambda.url);
     let aws = Remote::new(&url);
     lambda.next().await.succeed(json!("done"));
     let told = aws.end(&queue, &execution).await;
@@ -150,6 +167,5 @@ async fn an_ended_execution_is_redriven_after_a_restart() {
         (&told["status"], &told["redriveCount"]),
         (&json!("SUCCEEDED"), &json!(1))
     );
-    local.kill().unwrap();
-    local.wait().unwrap();
+    local.kill();
 }
