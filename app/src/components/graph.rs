@@ -251,18 +251,15 @@ fn node(
         .filter(|state| state.status != StateStatus::Idle)
         .and_then(|state| state.progress.as_ref())
         .and_then(percent);
-    let label = match share {
-        Some(share) => format!(
-            "{}, {note}, {}, {share} %",
-            place.name,
-            state_label(status).to_lowercase()
-        ),
-        None => format!(
-            "{}, {note}, {}",
-            place.name,
-            state_label(status).to_lowercase()
-        ),
-    };
+    // Begins with what is seen, as WCAG 2.5.3 wants it.
+    let mut label = format!(
+        "{} {note}, {}",
+        place.name,
+        state_label(status).to_lowercase()
+    );
+    if let Some(share) = share {
+        label.push_str(&format!(", {share} %"));
+    }
     let mut class = format!("node {}", tone.class());
     if place.container {
         class.push_str(" container");

@@ -6,10 +6,9 @@ use leptos_meta::Title;
 use leptos_router::hooks::{use_params_map, use_query_map};
 use model::{ApiError, ErrorCode, JobId, JobView, StateKind, StateStatus, StateView};
 
-use super::{failed, set_status};
+use super::{error::error_panel, failed, set_status};
 use crate::{
     backend::{ActionFailure, SharedBackend},
-    components::error::error_panel,
     islands::job::{Drawing, JobPanel},
     quiet,
 };

@@ -2,6 +2,7 @@
 //! status, and draws; what is live in it is an island.
 
 pub mod cold_starts;
+mod error;
 pub mod images;
 pub mod job;
 pub mod jobs;
@@ -12,7 +13,8 @@ use leptos::prelude::*;
 use leptos_meta::Title;
 use model::{ApiError, ErrorCode};
 
-use crate::{backend::PageStatus, components::error::error_panel};
+use crate::backend::PageStatus;
+use error::error_panel;
 
 /// Sets the page's HTTP status.
 fn set_status(status: u16) {
