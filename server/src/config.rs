@@ -36,7 +36,9 @@ pub struct Config {
 /// A setting that is missing or cannot be right.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
-    #[error("{0} is not set; see “Server's environment” in the README")]
+    #[error(
+        "{0} is not set, and the server needs it; `cargo xtask run` sets everything for a laptop"
+    )]
     Missing(&'static str),
     #[error("{name} is “{value}”, which is not {wanted}")]
     Invalid {

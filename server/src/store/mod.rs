@@ -151,10 +151,17 @@ impl Store {
         &self,
         operation: &'static str,
     ) -> Result<Transaction<'static, Sqlite>, StoreError> {
-        self.write
-            .begin_with("BEGIN IMMEDIATE")
-            .await
-            .during(operation)
+        const BEGIN: &str = "BEGIN IMMEDIATE";
+        match self.write.begin_with(BEGIN).await {
+            // When the disk is full SQLite rolls back by itself, and the driver takes the connection to be
+            // in a transaction for ever: a new one takes its place.
+            Err(sqlx::Error::InvalidSavePointStatement) => {
+                let broken = self.write.acquire().await.during(operation)?;
+                broken.close().await.during(operation)?;
+                self.write.begin_with(BEGIN).await.during(operation)
+            }
+            begun => begun.during(operation),
+        }
     }
 }
 
@@ -193,6 +200,22 @@ mod tests {
         let url = format!("sqlite:{}", folder.path().join("gantry.db").display());
         let again = Store::open(&url).await.unwrap();
         assert_eq!(again.uploads_pending().await.unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_said_and_is_over_when_there_is_room() {
+        let (_folder, store) = testing::store().await;
+        // SQLite's own limit of one connection stands in for the disk's.
+        sqlx::query("PRAGMA max_page_count = 1")
+            .execute(&store.write)
+            .await
+            .unwrap();
+        let large = "k".repeat(100_000);
+        let fill = async || store.add_telemetry(("s", "shard", &large), &[], &[]).await;
+        let error = fill().await.unwrap_err();
+        assert!(matches!(error, StoreError::Full { .. }), "{error:?}");
+        // The connection that failed was given up, and the limit with it.
+        fill().await.unwrap();
     }
 
     #[tokio::test]

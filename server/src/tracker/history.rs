@@ -102,7 +102,7 @@ async fn due(
 }
 
 /// Reads what is new of one history.
-async fn read(control: &Control, arn: &str) -> Result<(), Failure> {
+pub(super) async fn read(control: &Control, arn: &str) -> Result<(), Failure> {
     let Some(execution) = control.store.execution(arn).await? else {
         return Ok(());
     };
@@ -143,7 +143,7 @@ async fn read(control: &Control, arn: &str) -> Result<(), Failure> {
 }
 
 /// Reads the events that are not in the store yet. Returns the newest event's type.
-async fn read_on(
+pub(super) async fn read_on(
     control: &Control,
     execution: &ExecutionRecord,
 ) -> Result<Option<EventType>, Failure> {

@@ -12,6 +12,7 @@ use crate::{
 };
 
 mod dispatch;
+mod hear;
 mod history;
 mod manifest;
 mod reconcile;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Pause, wait};
+use super::{Pause, hear::hear, wait};
 use crate::{
     clock,
     control::{Control, Failure, causes},
@@ -55,10 +55,7 @@ async fn round(control: &Control, before_ms: i64) -> Result<(), Failure> {
         let now = clock::now().0;
         match control.aws.states.describe(&arn, now).await {
             Ok(change) => {
-                control.store.status_changed(&change).await?;
-                if let Some(execution) = control.store.execution(&arn).await? {
-                    control.live.touch(execution.job);
-                }
+                hear(control, &change).await?;
             }
             Err(error) if error.is("ExecutionDoesNotExist") => gone(control, &arn, now).await?,
             Err(error) => return Err(error.into()),
@@ -79,10 +76,7 @@ async fn round(control: &Control, before_ms: i64) -> Result<(), Failure> {
                 .or_else(|| Some("NOT_REDRIVABLE".to_owned())),
             ..change
         };
-        control.store.status_changed(&explained).await?;
-        if let Some(execution) = control.store.execution(&arn).await? {
-            control.live.touch(execution.job);
-        }
+        hear(control, &explained).await?;
     }
     Ok(())
 }
@@ -102,7 +96,6 @@ async fn gone(control: &Control, arn: &str, now_ms: i64) -> Result<(), Failure> 
         redrive_reason: Some("it does not exist any more".to_owned()),
         ..StatusChange::new(arn, model::ExecutionStatus::Aborted, now_ms)
     };
-    control.store.status_changed(&change).await?;
-    control.live.touch(execution.job);
+    hear(control, &change).await?;
     Ok(())
 }

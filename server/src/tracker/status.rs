@@ -4,19 +4,24 @@
 
 use std::str::FromStr;
 
+use futures::{StreamExt, stream};
 use model::JobId;
 use serde::Deserialize;
 
 use super::{
-    Pause, StoreResult,
+    Pause,
     dispatch::{UUID_LENGTH, number_of},
+    hear::hear,
 };
 use crate::{
     aws::Message,
     clock,
-    control::Control,
+    control::{Control, Failure},
     store::{Applied, NewExecution, StatusChange},
 };
+
+/// Events applied at one time: as many as SQS answers at once.
+const MESSAGES_MAX: usize = 10;
 
 pub(super) async fn run(control: Control) {
     let mut pause = Pause::default();
@@ -39,14 +44,22 @@ pub(super) async fn run(control: Control) {
             }
         };
         pause.reset();
-        let mut done = Vec::with_capacity(messages.len());
-        for message in messages {
-            match apply(&control, &message).await {
-                Ok(()) => done.push(message.receipt),
+        let applied: Vec<_> = stream::iter(messages)
+            .map(|message| {
+                let control = &control;
+                async move { (apply(control, &message).await, message.receipt) }
+            })
+            .buffer_unordered(MESSAGES_MAX)
+            .collect()
+            .await;
+        let mut done = Vec::with_capacity(applied.len());
+        for (result, receipt) in applied {
+            match result {
+                Ok(()) => done.push(receipt),
                 // It stays in the queue and comes again.
-                Err(error) => {
+                Err(failure) => {
                     if pause
-                        .after_failure(&control, "apply a status event", &error)
+                        .after_failure(&control, "apply a status event", &failure)
                         .await
                         .is_break()
                     {
@@ -110,16 +123,13 @@ fn change_of(body: &str, now_ms: i64) -> Option<(StatusChange, String)> {
     ))
 }
 
-async fn apply(control: &Control, message: &Message) -> StoreResult<()> {
+async fn apply(control: &Control, message: &Message) -> Result<(), Failure> {
     let Some((change, name)) = change_of(&message.body, clock::now().0) else {
         tracing::warn!("a message in the status queue is no status event; it is dropped");
         return Ok(());
     };
     match learn(control, &change, &name).await? {
-        Some(job) => {
-            tracing::debug!(%job, status = ?change.status, "status event");
-            control.live.touch(job);
-        }
+        Some(job) => tracing::debug!(%job, status = ?change.status, "status event"),
         None => tracing::debug!(arn = change.arn, "an event of an execution not of Gantry's"),
     }
     Ok(())
@@ -127,21 +137,25 @@ async fn apply(control: &Control, message: &Message) -> StoreResult<()> {
 
 /// Applies a change, of an execution that was not known yet too: an event may be faster than the answer to
 /// StartExecution. Returns its job; none when it is nobody's.
-async fn learn(control: &Control, change: &StatusChange, name: &str) -> StoreResult<Option<JobId>> {
+async fn learn(
+    control: &Control,
+    change: &StatusChange,
+    name: &str,
+) -> Result<Option<JobId>, Failure> {
     let Some(job) = name
         .get(..UUID_LENGTH)
         .and_then(|id| JobId::from_str(id).ok())
     else {
         return Ok(None);
     };
-    if control.store.status_changed(change).await? == Applied::Unknown {
+    if hear(control, change).await? == Applied::Unknown {
         let started_at_ms = change.started_at_ms.unwrap_or(change.heard_at_ms);
         let execution = NewExecution::new(job, &change.arn, number_of(name), started_at_ms);
         control
             .store
             .started(None, &execution, change.heard_at_ms)
             .await?;
-        if control.store.status_changed(change).await? == Applied::Unknown {
+        if hear(control, change).await? == Applied::Unknown {
             return Ok(None);
         }
     }
