@@ -70,7 +70,9 @@ fn chosen(id: JobId, detail: &StateDetail, clock: Clock) -> AnyView {
                                         <dd>{moment::moment(started)}</dd>
                                     </div>
                                     <div>
-                                        <dt>"Took"</dt>
+                                        <dt>
+                                            {if detail.ended_at_ms.is_some() { "Took" } else { "Running for" }}
+                                        </dt>
                                         <dd>{moment::duration(started, detail.ended_at_ms, clock)}</dd>
                                     </div>
                                 }

@@ -17,8 +17,12 @@ use super::{
 
 /// Corners of lines are rounded by this many pixels.
 const CORNER: f32 = 8.0;
-/// A drawing up to this wide is made to fit its box; a wider one would become too small to read and scrolls.
-pub const FIT_MAX: f32 = 1300.0;
+/// A drawing up to this wide (pixels) is shown as it is; a wider one fills its box.
+const NATURAL_MAX: f32 = 760.0;
+/// The smallest scale at which names are still 10 pixels high; below it the box scrolls.
+const SCALE_MIN: f32 = 0.72;
+/// A drawing higher than this (pixels) scrolls in its box instead of pushing the rest of the page away.
+const TALL: f32 = 2_400.0;
 /// Width of one character of a state's name, in pixels, on average.
 const NAME_CHARACTER: f32 = 7.6;
 /// Width of one character of the line below it.
@@ -133,6 +137,11 @@ fn toward(from: (f32, f32), to: (f32, f32)) -> (f32, f32) {
     (from.0 + dx * share, from.1 + dy * share)
 }
 
+/// Whether the drawing gets a box of limited height.
+pub fn is_tall(layout: &Layout) -> bool {
+    layout.height > TALL
+}
+
 /// The whole drawing. `chosen` is the state whose details are shown.
 pub fn graph(
     id: JobId,
@@ -165,12 +174,14 @@ pub fn graph(
         .partition(|(_, place)| place.container);
     let containers: Vec<_> = containers.into_iter().map(|(view, _)| view).collect();
     let leaves: Vec<_> = leaves.into_iter().map(|(view, _)| view).collect();
+    // The width is where it begins; the style sheet lets it grow, not shrink.
+    let fills = layout.width > NATURAL_MAX;
+    let width = layout.width.ceil() * if fills { SCALE_MIN } else { 1.0 };
     view! {
         <svg
-            class=if layout.width <= FIT_MAX { "graph fit" } else { "graph" }
+            class=if fills { "graph fills" } else { "graph" }
             viewBox=format!("0 0 {:.0} {:.0}", layout.width.ceil(), layout.height.ceil())
-            width=format!("{:.0}", layout.width.ceil())
-            height=format!("{:.0}", layout.height.ceil())
+            width=format!("{width:.0}")
             role="group"
             aria-label="States, from start to end"
         >
@@ -297,6 +308,8 @@ fn node(
             <text class="name" x=format!("{:.1}", x + 34.0) y=format!("{:.1}", y + 26.0)>
                 {fit(&place.name, room, NAME_CHARACTER)}
             </text>
+            // Not seen; keeps the two lines apart for who hears them.
+            " "
             <text class="note" x=format!("{:.1}", x + 34.0) y=format!("{:.1}", y + 43.0)>
                 {fit(&note, room, NOTE_CHARACTER)}
             </text>

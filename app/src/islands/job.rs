@@ -106,10 +106,10 @@ pub fn JobPanel(
                     </div>
                     {drawing
                         .map(|drawing| {
-                            let fits = drawing.shown.width <= graph::FIT_MAX;
+                            let tall = graph::is_tall(&drawing.shown);
                             view! {
                                 <div
-                                    class=if fits { "graph-box fit" } else { "graph-box" }
+                                    class=if tall { "graph-box tall" } else { "graph-box" }
                                     tabindex="0"
                                     role="group"
                                     aria-label="Graph, scrollable"

@@ -125,7 +125,7 @@ fn digest_text(digest: &str, tags: &[String]) -> String {
     if tags.is_empty() {
         short_digest(digest)
     } else {
-        format!("{} ({})", tags.join(", "), short_digest(digest))
+        format!("{} · {}", tags.join(", "), short_digest(digest))
     }
 }
 
@@ -291,8 +291,9 @@ fn table(view: &ColdStartView) -> AnyView {
                 >
                     <th scope="row">{function}</th>
                     <td>
+                        {(!row.tags.is_empty())
+                            .then(|| view! { <span class="tags">{row.tags.join(", ")}</span> " · " })}
                         <code title=row.digest.clone()>{short_digest(&row.digest)}</code>
-                        <span class="hint">{row.tags.join(", ")}</span>
                     </td>
                     <td class="number narrow-hide">{row.invocation_count}</td>
                     <td class="number">{row.count}</td>
