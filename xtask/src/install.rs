@@ -178,7 +178,9 @@ impl Nextest {
     pub fn command(&self) -> Command {
         let mut command = project::cargo_through(&self.program);
         // A failed assertion says what is wrong; the stack beneath it says how tests are called.
-        command.args(["nextest", "run", "--no-fail-fast"]).env("RUST_BACKTRACE", "0");
+        command
+            .args(["nextest", "run", "--no-fail-fast"])
+            .env("RUST_BACKTRACE", "0");
         command
     }
 }
