@@ -1,3 +1,5 @@
+//! Histories as short lines, folded.
+
 use super::*;
 
 /// One event in a line: id, previous id, type, and `name`, `#index`, `!error` or `=length`.

@@ -1,3 +1,5 @@
+//! Machines in short notation, laid out.
+
 use super::*;
 use crate::graph::{END, Edge, Node, START};
 use crate::machine::StateKind;
