@@ -24,6 +24,8 @@ mod backend;
 mod deploy;
 #[path = "preview/jobs.rs"]
 mod jobs;
+#[path = "preview/states.rs"]
+mod states;
 
 async fn page(request: Request) -> Response {
     let query = request.uri().query().unwrap_or_default();
