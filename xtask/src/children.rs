@@ -81,6 +81,7 @@ impl Children {
             File::create(&log).with_context(|| format!("{} cannot be written", log.display()))?;
         let mut command = dying_with_us(command);
         command
+            .env("NO_COLOR", "1")
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output);
