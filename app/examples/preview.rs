@@ -58,7 +58,9 @@ async fn render(request: Request, shown: Shown, refused: Option<SubmitFailure>) 
 }
 
 /// Refuses every submission, to show how that looks.
-async fn submit() -> Response {
+async fn submit(body: axum::body::Body) -> Response {
+    // Read to its end, or the browser would see a broken connection. A broken upload needs no answer.
+    let _ = axum::body::to_bytes(body, usize::MAX).await;
     let request = axum::http::Request::get("/jobs/new")
         .body(axum::body::Body::empty())
         .expect("a fixed request is valid");

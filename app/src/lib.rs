@@ -4,9 +4,10 @@
 //! Two builds: `ssr` is the server's, with pages; the other, `hydrate`, is the browser's, with islands alone.
 //! Which modules belong to which is decided here and nowhere else.
 
+mod clock;
 mod components;
 mod islands;
-mod live;
+mod stream;
 
 #[cfg(feature = "ssr")]
 pub mod backend;

@@ -16,6 +16,8 @@ mod deploy;
 #[path = "../examples/preview/jobs.rs"]
 #[allow(dead_code, reason = "only the preview moves")]
 mod jobs;
+#[path = "../examples/preview/states.rs"]
+mod states;
 
 const FAILED: &str = "/jobs/0198c0de-0000-7000-8000-00000000003d";
 const RUNNING: &str = "/jobs/0198c0de-0000-7000-8000-00000000003f";

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use model::{Artifact, ArtifactKind, JobId, time::bytes_text};
 
 use super::{copy::copy_button, graph::encode};
-use crate::live::Clock;
+use crate::clock::Clock;
 
 /// The address under which the server gives the file; `name` is the key below the job's prefix.
 pub fn artifact_url(id: JobId, artifact: &Artifact) -> String {

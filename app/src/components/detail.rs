@@ -10,7 +10,7 @@ use super::{
     moment::{self, time_text},
     status::{state_badge, state_label},
 };
-use crate::live::Clock;
+use crate::clock::Clock;
 
 /// Where the API has the same state, whole.
 pub fn detail_url(id: JobId, state: &str, visit: Option<i64>) -> String {

@@ -4,14 +4,19 @@ use leptos::prelude::*;
 use model::{JobStatus, JobSummary, JobView};
 
 use super::{copy::copy_button, graph::state_href, moment, rerun, status};
-use crate::live::Clock;
+use crate::clock::Clock;
+
+/// The page's title: in a row of tabs the status is what is read first.
+pub fn page_title(job: &JobSummary) -> String {
+    format!("{}: {}", job.status.label(), job.title)
+}
 
 /// What it is called and how it stands.
 pub fn title(job: &JobSummary) -> AnyView {
     view! {
         <header class="title-line">
             <h1>{job.title.clone()}</h1>
-            <span data-testid="job-status" data-status=job.status.as_str()>
+            <span role="status" data-testid="job-status" data-status=job.status.as_str()>
                 {status::job_badge(job.status)}
             </span>
             {rerun::stop(job.id, job.status)}

@@ -9,7 +9,7 @@ use super::{
     progress::bar,
     status::{icon, state_badge, state_label, state_tone},
 };
-use crate::live::Clock;
+use crate::clock::Clock;
 
 /// A Map with more iterations than this lists those in work and those that failed, and draws all as a strip.
 const LISTED_MAX: usize = 12;

@@ -1,5 +1,5 @@
 //! Pieces of pages: views in, HTML out. Plain functions, so that the server and the islands draw the same.
-//! Own no data and read no clock; running times are counted by the [`crate::live::Clock`] they are given.
+//! Own no data and read no clock; running times are counted by the [`crate::clock::Clock`] they are given.
 
 pub mod artifacts;
 pub mod copy;

@@ -4,7 +4,7 @@
 use leptos::prelude::*;
 use model::{TimestampMs, time::duration_text};
 
-use crate::live::Clock;
+use crate::clock::Clock;
 
 /// Year, month and day of a count of days since 1970-01-01 (Howard Hinnant's `civil_from_days`).
 fn civil(days: i64) -> (i64, i64, i64) {

@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use web_sys::XmlHttpRequest;
 
 use crate::{
+    clock::Clock,
     components::{artifacts, detail, graph, job, json::json_block, lanes},
-    live::{Clock, follow, link_banner},
+    stream::{follow, link_banner},
 };
 
 /// The execution graph as it is drawn.
@@ -71,6 +72,14 @@ pub fn JobPanel(
     if let Some(state) = chosen.clone() {
         keep_detail(id, state, visit, view, detail);
     }
+
+    // The tab says how it stands, too.
+    let title = Memo::new(move |_| view.with(|view| job::page_title(&view.job)));
+    Effect::watch(
+        move || title.get(),
+        move |title, _, _| document().set_title(&format!("{title} · Gantry")),
+        false,
+    );
 
     // Memos, so that what has not changed is not drawn again: a playing video stays untouched.
     let head = Memo::new(move |_| {

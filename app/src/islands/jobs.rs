@@ -4,8 +4,9 @@ use leptos::prelude::*;
 use model::{JobPage, JobStatus, JobSummary};
 
 use crate::{
+    clock::Clock,
     components::{moment, status},
-    live::{Clock, Link, follow, link_banner},
+    stream::{Link, follow, link_banner},
 };
 
 /// Tabs and table. `live` on the first page only: later pages do not change.

@@ -9,6 +9,7 @@ use model::{ApiError, ErrorCode, JobId, JobView, StateKind, StateStatus, StateVi
 use super::{error::error_panel, failed, set_status};
 use crate::{
     backend::{ActionFailure, SharedBackend},
+    components::job::page_title,
     islands::job::{Drawing, JobPanel},
     quiet,
 };
@@ -101,7 +102,7 @@ pub fn JobPage() -> impl IntoView {
             set_status(error.code.http_status());
         }
         view! {
-            <Title text=format!("{}: {}", view.job.status.label(), view.job.title) />
+            <Title text=page_title(&view.job) />
             <nav class="crumbs" aria-label="Breadcrumb">
                 <a href="/jobs">"Jobs"</a>
             </nav>
