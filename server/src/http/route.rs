@@ -65,7 +65,7 @@ pub fn table() -> Vec<Route> {
         GET "/jobs/{id}/artifacts/{*name}" Operator artifact::artifact;
         GET "/pkg/{*file}" Operator site::file;
         GET "/style.css" Operator site::file;
-        GET "/favicon.ico" Operator site::file;
+        GET "/favicon.svg" Operator site::file;
         // The API
         GET "/api/v1/jobs" Operator job::list;
         POST "/api/v1/jobs" Operator job::submit;
