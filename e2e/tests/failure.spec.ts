@@ -22,13 +22,17 @@ test("a source that is no video fails with its cause and goes on from there once
   await expect(status(page)).toHaveText(/Succeeded/);
 });
 
-test("a form that is not valid says what to do and keeps what was typed", async ({ page }) => {
-  await page.goto("/jobs/new");
-  await page.getByLabel("Title").fill("Nothing to do");
-  const answered = page.waitForResponse((response) => response.request().method() === "POST");
-  await page.evaluate(() => document.querySelector("form")?.setAttribute("novalidate", ""));
-  await page.getByRole("button", { name: "Submit job" }).click();
-  expect((await answered).status()).toBe(400);
-  await expect(page.getByRole("alert")).toContainText("Source");
-  await expect(page.getByLabel("Title")).toHaveValue("Nothing to do");
+test.describe("a form that is not valid", () => {
+  test.use({ refusals: ["400"] });
+
+  test("says what to do and keeps what was typed", async ({ page }) => {
+    await page.goto("/jobs/new");
+    await page.getByLabel("Title").fill("Nothing to do");
+    const answered = page.waitForResponse((response) => response.request().method() === "POST");
+    await page.evaluate(() => document.querySelector("form")?.setAttribute("novalidate", ""));
+    await page.getByRole("button", { name: "Submit job" }).click();
+    expect((await answered).status()).toBe(400);
+    await expect(page.getByRole("alert")).toContainText("Source");
+    await expect(page.getByLabel("Title")).toHaveValue("Nothing to do");
+  });
 });
