@@ -1,5 +1,6 @@
 //! Which image each invoked function version ran: asked of Lambda once for each version, apart from the
-//! telemetry itself so that a slow answer holds up no progress. Also forgets invocations that are old.
+//! telemetry itself so that a slow answer holds up no progress. Keeps the tags of images at hand for it, and
+//! forgets invocations that are old.
 
 use std::time::Duration;
 
@@ -21,8 +22,10 @@ const GONE: &str = "unknown";
 
 pub(super) async fn run(control: Control) {
     let mut pause = Pause::default();
+    // After a start nothing is known of images yet; what a page calls a digest waits for no page to ask.
+    let mut is_news = true;
     loop {
-        match round(&control).await {
+        match round(&control, &mut is_news).await {
             Ok(()) => {
                 pause.reset();
                 if wait(&control, LOOK).await.is_break() {
@@ -42,13 +45,18 @@ pub(super) async fn run(control: Control) {
     }
 }
 
-async fn round(control: &Control) -> Result<(), Failure> {
+async fn round(control: &Control, is_news: &mut bool) -> Result<(), Failure> {
     for (function, version) in control.store.versions_unresolved(ROUND_MAX).await? {
         let digest = control.aws.functions.digest(&function, &version).await?;
         control
             .store
             .version_resolved(&function, &version, digest.as_deref().unwrap_or(GONE))
             .await?;
+        *is_news = true;
+    }
+    if *is_news {
+        control.images().await?;
+        *is_news = false;
     }
     control
         .store
