@@ -50,7 +50,7 @@ pub fn measure(peer: Option<&Path>) -> anyhow::Result<Report> {
         value: median(our_rates),
         unit: "transitions per CPU-second",
         peer: peer.map(|peer| (peer.name.clone(), median(ratios))),
-        goal: 5.0,
+        goal: 10.0,
     })
 }
 

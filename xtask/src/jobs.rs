@@ -151,7 +151,9 @@ pub fn has_ended(view: &Value) -> bool {
     match view.pointer("/job/status").and_then(Value::as_str) {
         None | Some("queued" | "running") => false,
         // Status and manifest reach the server on different ways: every job that succeeds has a manifest.
-        Some("succeeded") => view["artifacts"].as_array().is_some_and(|made| !made.is_empty()),
+        Some("succeeded") => view["artifacts"]
+            .as_array()
+            .is_some_and(|made| !made.is_empty()),
         Some(_) => true,
     }
 }

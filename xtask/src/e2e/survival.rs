@@ -25,21 +25,14 @@ pub fn check(product: &mut Product, data: &Path) -> anyhow::Result<()> {
         Ok(id) => id,
         Err(refusal) => bail!("the clip was refused: {}", refusal.0),
     };
-    until(product, &jobs, &id, |view| {
-        rendering(view) || jobs::has_ended(view)
-    })?;
-    ensure!(
-        !jobs::has_ended(&jobs.view(&id)?),
-        "the job ended before anything could be killed"
-    );
+    at_work(product, &jobs, &id)?;
     kill_process(rendition_worker(product)?, Signal::KILL).context("no worker to kill")?;
 
-    until(product, &jobs, &id, |view| {
-        rendering(view) || jobs::has_ended(view)
-    })?;
+    at_work(product, &jobs, &id)?;
     kill(product, "local")?;
     product.start_local()?;
 
+    at_work(product, &jobs, &id)?;
     kill(product, "server")?;
     product.start_server()?;
 
@@ -61,6 +54,19 @@ fn kill(product: &Product, name: &str) -> anyhow::Result<()> {
         .ended()
         .context("a killed program does not end")?;
     ensure!(ended.name == name, "{} ended instead of {name}", ended.name);
+    Ok(())
+}
+
+/// Waits until a rendition is being made; a job that has ended already is no test.
+fn at_work(product: &Product, jobs: &Jobs, id: &str) -> anyhow::Result<()> {
+    let view = until(product, jobs, id, |view| {
+        rendering(view) || jobs::has_ended(view)
+    })?;
+    ensure!(
+        rendering(&view),
+        "the job ended before everything could be killed: {}",
+        jobs::line(&view)
+    );
     Ok(())
 }
 
