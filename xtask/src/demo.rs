@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
@@ -32,6 +32,9 @@ As demo, without submitting anything.";
 
 /// How often a submitted job is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// How long the server may take to list what a job made once it has succeeded.
+const MANIFEST_WITHIN: Duration = Duration::from_secs(30);
 
 /// `demo`.
 pub fn run_command(mut arguments: Arguments) -> CommandResult {
@@ -119,7 +122,7 @@ fn submit_and_follow(
                     words(source),
                     product.address()
                 ));
-                waiting.push((id, String::new()));
+                waiting.push((id, String::new(), Instant::now()));
             }
             Err(refusal) => {
                 all_well = false;
@@ -136,7 +139,7 @@ fn submit_and_follow(
     while !waiting.is_empty() {
         product.children.pause(LOOK_EVERY)?;
         let mut still = Vec::new();
-        for (id, last) in waiting {
+        for (id, last, mut since) in waiting {
             let view = jobs.view(&id)?;
             let status = view["job"]["status"]
                 .as_str()
@@ -144,9 +147,13 @@ fn submit_and_follow(
                 .to_owned();
             if status != last {
                 say(format!("job {id}: {status}{}", why(&view)));
+                since = Instant::now();
             }
             if !jobs::has_ended(&view) {
-                still.push((id, status));
+                if status == "succeeded" && since.elapsed() > MANIFEST_WITHIN {
+                    bail!("job {id} succeeded, but the server does not list what it made");
+                }
+                still.push((id, status, since));
                 continue;
             }
             all_well &= status == "succeeded";
