@@ -1,6 +1,6 @@
 # One image for the API server and every Lambda function. It takes what was built beside it, so that building the
 # image needs no toolchain and what runs is what was tested; build on Debian bookworm, as glibc must match:
-#   cargo xtask build && cargo build --release --package server && docker build --tag gantry .
+#   cargo xtask build --release && docker build --tag gantry .
 # A function's ImageConfig.Command names its step (`inspect`); the server runs with `--entrypoint server`.
 FROM docker.io/library/debian:bookworm-slim
 

@@ -4,12 +4,15 @@ use std::process::ExitCode;
 
 use crate::arguments::Arguments;
 use crate::step::{run, step};
-use crate::{CommandResult, project, site, wasm};
+use crate::wasm::{self, Profile};
+use crate::{CommandResult, project, site};
 
 const USAGE: &str = "
-Usage: cargo xtask build [PART…]
+Usage: cargo xtask build [--release] [PART…]
 
-Builds what changed; PART is wasm (the browser half, into target/site), server, local or worker; none means all.";
+Builds what changed; PART is wasm (the browser half, into target/site), server, local or worker; none means all.
+
+  --release  as an image carries it: the browser half small, the programs optimised; the worker always is";
 
 /// The parts, in the order in which they are built.
 const PARTS: [&str; 4] = ["wasm", "server", "local", "worker"];
@@ -19,6 +22,11 @@ pub fn run_command(mut arguments: Arguments) -> CommandResult {
     if arguments.help(USAGE) {
         return Ok(ExitCode::SUCCESS);
     }
+    let profile = if arguments.switch("--release") {
+        Profile::Release
+    } else {
+        Profile::Development
+    };
     let mut parts = Vec::new();
     while let Some(part) = arguments.word() {
         if !PARTS.contains(&part.as_str()) {
@@ -28,13 +36,16 @@ pub fn run_command(mut arguments: Arguments) -> CommandResult {
     }
     arguments.finish()?;
     let wanted = |part: &&str| parts.is_empty() || parts.iter().any(|given| given == part);
-    build(&PARTS.iter().copied().filter(wanted).collect::<Vec<_>>())?;
+    build(
+        &PARTS.iter().copied().filter(wanted).collect::<Vec<_>>(),
+        profile,
+    )?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Builds everything that the demo runs.
 pub fn all() -> anyhow::Result<()> {
-    build(&PARTS)
+    build(&PARTS, Profile::Development)
 }
 
 /// Builds the same with every test, in one call: built apart, dependencies that differ in a feature would be
@@ -49,14 +60,14 @@ pub fn all_with_tests() -> anyhow::Result<()> {
             "--locked",
         ]))
     })?;
-    build(&["wasm", "worker"])
+    build(&["wasm", "worker"], Profile::Release)
 }
 
 /// Builds the named parts.
-pub fn build(parts: &[&str]) -> anyhow::Result<()> {
+pub fn build(parts: &[&str], profile: Profile) -> anyhow::Result<()> {
     if parts.contains(&"wasm") {
         step("build the browser half", || {
-            let module = wasm::build()?;
+            let module = wasm::build(profile)?;
             site::bind(&module)?;
             site::style()
         })?;
@@ -71,6 +82,9 @@ pub fn build(parts: &[&str]) -> anyhow::Result<()> {
             let mut command = project::cargo("build");
             for package in &packages {
                 command.args(["--package", package]);
+            }
+            if profile == Profile::Release {
+                command.arg("--release");
             }
             run(&mut command)
         })?;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use crate::arguments::Arguments;
+use crate::wasm::Profile;
 use crate::{CommandResult, build, children, install, project};
 
 const USAGE: &str = "
@@ -29,7 +30,7 @@ pub fn run_command(mut arguments: Arguments) -> CommandResult {
     std::fs::create_dir_all(&data)?;
     children::free_space(&data, 1 << 28, "the local AWS")?;
     install::ensure(&[&install::FFMPEG])?;
-    build::build(&["local"])?;
+    build::build(&["local"], Profile::Development)?;
     let status = children::status(
         Command::new(project::program("local"))
             .args(["--port", &port.to_string(), "--data"])

@@ -18,7 +18,8 @@ pub fn bind(wasm: &Path) -> anyhow::Result<()> {
     let folder = project::site().join("pkg");
     let bytes = fs::read(wasm).with_context(|| format!("{} cannot be read", wasm.display()))?;
     let fingerprint = hexadecimal(&Sha256::digest(&bytes));
-    let stamp = wasm.with_extension("bound");
+    // Beside the site and not beside the module: modules of two profiles take turns in one site.
+    let stamp = project::site().with_extension("bound");
     let done = fs::read_to_string(&stamp).is_ok_and(|made_from| made_from == fingerprint)
         && ["app.js.br", "app_bg.wasm.br"]
             .iter()

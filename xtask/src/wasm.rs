@@ -21,8 +21,27 @@ enum Toolchain {
     Debian,
 }
 
+/// What the module is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    /// To be seen soon after a change.
+    Development,
+    /// To be small: what an image carries and what the tests run.
+    Release,
+}
+
+impl Profile {
+    /// Its name in `Cargo.toml`.
+    const fn name(self) -> &'static str {
+        match self {
+            Profile::Development => "wasm-dev",
+            Profile::Release => "wasm-release",
+        }
+    }
+}
+
 /// Compiles `app` as the browser loads it; answers with the file. Does nothing when nothing changed.
-pub fn build() -> anyhow::Result<PathBuf> {
+pub fn build(profile: Profile) -> anyhow::Result<PathBuf> {
     let toolchain = toolchain()?;
     let mut command = match toolchain {
         Toolchain::Project => {
@@ -37,11 +56,14 @@ pub fn build() -> anyhow::Result<PathBuf> {
     let target_dir = project::target().join("wasm");
     command
         .args(["--package", "app", "--lib", "--crate-type", "cdylib"])
-        .args(["--features", "hydrate", "--profile", "wasm-release"])
+        .args(["--features", "hydrate", "--profile", profile.name()])
         .args(["--target", TARGET, "--target-dir"])
         .arg(&target_dir);
     run(&mut command)?;
-    Ok(target_dir.join(TARGET).join("wasm-release/app.wasm"))
+    Ok(target_dir
+        .join(TARGET)
+        .join(profile.name())
+        .join("app.wasm"))
 }
 
 /// The project's toolchain where it has the target or rustup may add it, else Debian's, installed if need be.
