@@ -72,6 +72,32 @@ pub struct Execution {
     pub states: Vec<StateView>,
 }
 
+impl Execution {
+    /// The state that tells most of how it stands: where it failed, else what is at work, else the last that was.
+    /// None before the first state is entered.
+    pub fn telling_state(&self) -> Option<&str> {
+        let is_container =
+            |state: &StateView| matches!(state.kind, StateKind::Map | StateKind::Parallel);
+        let at_work = || {
+            self.states
+                .iter()
+                .filter(|state| {
+                    matches!(state.status, StateStatus::Running | StateStatus::Retrying)
+                })
+                .min_by_key(|state| is_container(state))
+        };
+        let last = || {
+            self.states
+                .iter()
+                .filter(|state| !is_container(state) && state.ended_at_ms.is_some())
+                .max_by_key(|state| state.ended_at_ms)
+        };
+        self.failed_state
+            .as_deref()
+            .or_else(|| at_work().or_else(last).map(|state| state.name.as_str()))
+    }
+}
+
 /// One state of the definition with what happened to it, all visits together.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -185,4 +211,60 @@ pub struct StateDetail {
     pub attempts: Vec<Attempt>,
     /// The function version's or resource's ARN, of a Task.
     pub resource: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(name: &str, kind: StateKind, status: StateStatus, ended: Option<i64>) -> StateView {
+        StateView {
+            name: name.to_owned(),
+            kind,
+            status,
+            visit_count: u32::from(status != StateStatus::Idle),
+            succeeded_count: 0,
+            failed_count: 0,
+            retry_count: 0,
+            started_at_ms: None,
+            ended_at_ms: ended.map(TimestampMs),
+            error: None,
+            cause: None,
+            progress: None,
+            iterations: Vec::new(),
+            iteration_count: None,
+            branches: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_telling_state_follows_the_execution() {
+        let mut execution = Execution {
+            arn: String::new(),
+            name: String::new(),
+            status: ExecutionStatus::Running,
+            started_at_ms: TimestampMs(0),
+            ended_at_ms: None,
+            redrive_count: 0,
+            error: None,
+            cause: None,
+            failed_state: None,
+            event_count: 1,
+            states: vec![
+                state("Inspect", StateKind::Task, StateStatus::Idle, None),
+                state("Process", StateKind::Parallel, StateStatus::Idle, None),
+                state("Probe", StateKind::Task, StateStatus::Idle, None),
+                state("Failed", StateKind::Fail, StateStatus::Idle, None),
+            ],
+        };
+        assert_eq!(execution.telling_state(), None, "nothing was entered yet");
+        execution.states[0] = state("Inspect", StateKind::Task, StateStatus::Succeeded, Some(5));
+        assert_eq!(execution.telling_state(), Some("Inspect"));
+        execution.states[1].status = StateStatus::Running;
+        assert_eq!(execution.telling_state(), Some("Process"));
+        execution.states[2].status = StateStatus::Retrying;
+        assert_eq!(execution.telling_state(), Some("Probe"), "what is in it");
+        execution.failed_state = Some("Inspect".to_owned());
+        assert_eq!(execution.telling_state(), Some("Inspect"));
+    }
 }

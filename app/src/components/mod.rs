@@ -4,6 +4,7 @@
 pub mod artifacts;
 pub mod copy;
 pub mod detail;
+pub mod error;
 pub mod graph;
 pub mod job;
 pub mod json;

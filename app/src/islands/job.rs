@@ -5,13 +5,13 @@ use leptos::{
     prelude::*,
     wasm_bindgen::{JsCast, closure::Closure},
 };
-use model::{JobId, JobView, StateDetail, StateStatus};
+use model::{ApiError, JobId, JobView, StateDetail, StateStatus};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use web_sys::XmlHttpRequest;
 
 use crate::{
     clock::Clock,
-    components::{artifacts, detail, graph, job, json::json_block, lanes},
+    components::{artifacts, detail, error::error_panel, graph, job, json::json_block, lanes},
     stream::{follow, link_banner},
 };
 
@@ -44,12 +44,13 @@ impl Drawing {
     }
 }
 
-/// Everything about a job. `chosen` and `visit` are what the address asks for; `detail` is that state, or the one
-/// that matters most.
+/// Everything about a job. `asked` and `visit` are what the address asks for; `detail` is that state, or else the
+/// one that tells most, which changes while the job runs.
 #[island]
 pub fn JobPanel(
     view: JobView,
-    drawing: Option<Drawing>,
+    drawing: Result<Drawing, ApiError>,
+    asked: Option<String>,
     detail: Option<StateDetail>,
     visit: Option<i64>,
 ) -> impl IntoView {
@@ -67,11 +68,19 @@ pub fn JobPanel(
     );
     let as_of = Signal::derive(move || view.with(|view| view.as_of_ms));
 
-    let chosen = detail.as_ref().map(|detail| detail.name.clone());
     let detail = RwSignal::new(detail);
-    if let Some(state) = chosen.clone() {
-        keep_detail(id, state, visit, view, detail);
-    }
+    let chosen = {
+        let asked = asked.clone();
+        Memo::new(move |_| {
+            asked.clone().or_else(|| {
+                view.with(|view| {
+                    let told = view.execution.as_ref()?.telling_state();
+                    told.map(str::to_owned)
+                })
+            })
+        })
+    };
+    keep_detail(id, chosen, visit, view, detail);
 
     // The tab says how it stands, too.
     let title = Memo::new(move |_| view.with(|view| job::page_title(&view.job)));
@@ -111,10 +120,13 @@ pub fn JobPanel(
                 <section class="graph-panel" aria-labelledby="graph-title">
                     <div class="title-line">
                         <h2 id="graph-title">"Execution graph"</h2>
-                        {drawing.as_ref().map(|drawing| handlers_link(id, drawing, chosen.as_deref()))}
+                        {drawing.as_ref().ok().map(|drawing| handlers_link(id, drawing, asked.as_deref()))}
                     </div>
-                    {drawing
-                        .map(|drawing| {
+                    {match drawing {
+                        Err(error) => {
+                            error_panel("The graph cannot be drawn", &error, ().into_any())
+                        }
+                        Ok(drawing) => {
                             let tall = graph::is_tall(&drawing.shown);
                             view! {
                                 <div
@@ -125,6 +137,7 @@ pub fn JobPanel(
                                     node_ref=graph_box
                                 >
                                     {move || {
+                                        let chosen = chosen.get();
                                         view.with(|view| {
                                             graph::graph(
                                                 id,
@@ -136,7 +149,9 @@ pub fn JobPanel(
                                     }}
                                 </div>
                             }
-                        })}
+                                .into_any()
+                        }
+                    }}
                     {graph::legend()}
                 </section>
                 <section class="panel detail" id="detail" aria-labelledby="detail-title" data-testid="state-detail">
@@ -174,21 +189,22 @@ fn handlers_link(id: JobId, drawing: &Drawing, chosen: Option<&str>) -> AnyView 
     .into_any()
 }
 
-/// Reads the state's details again whenever something happened to it.
+/// Reads the chosen state's details again whenever something happened to it, or another is the chosen one.
 fn keep_detail(
     id: JobId,
-    state: String,
+    chosen: Memo<Option<String>>,
     visit: Option<i64>,
     view: RwSignal<JobView>,
     detail: RwSignal<Option<StateDetail>>,
 ) {
-    let url = detail::detail_url(id, &state, visit);
     let stamp = Memo::new(move |_| {
+        let chosen = chosen.get()?;
         view.with(|view| {
             let execution = view.execution.as_ref()?;
-            let state = execution.states.iter().find(|view| view.name == state)?;
+            let state = execution.states.iter().find(|view| view.name == chosen)?;
             Some((
                 execution.arn.clone(),
+                chosen,
                 state.status,
                 state.visit_count,
                 state.retry_count,
@@ -199,7 +215,18 @@ fn keep_detail(
     });
     Effect::watch(
         move || stamp.get(),
-        move |_, _, _| fetch(&url, move |found: StateDetail| detail.set(Some(found))),
+        move |_, _, _| {
+            let Some(state) = chosen.get_untracked() else {
+                return;
+            };
+            let url = detail::detail_url(id, &state, visit);
+            fetch(&url, move |found: StateDetail| {
+                // An answer may come after another state became the chosen one.
+                if chosen.get_untracked().as_ref() == Some(&found.name) {
+                    detail.set(Some(found));
+                }
+            });
+        },
         false,
     );
 }

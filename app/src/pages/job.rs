@@ -4,36 +4,15 @@ use asl::layout::Layout;
 use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::hooks::{use_params_map, use_query_map};
-use model::{ApiError, ErrorCode, JobId, JobView, StateKind, StateStatus, StateView};
+use model::{ApiError, ErrorCode, Execution, JobId, JobView, StateStatus};
 
-use super::{error::error_panel, failed, set_status};
+use super::{failed, set_status};
 use crate::{
     backend::{ActionFailure, SharedBackend},
-    components::job::page_title,
+    components::{error::error_panel, job::page_title},
     islands::job::{Drawing, JobPanel},
     quiet,
 };
-
-/// The state to show when the address names none: where it failed, else what is at work, else the last that was.
-fn default_state(view: &JobView) -> Option<String> {
-    let execution = view.execution.as_ref()?;
-    let is_container =
-        |state: &StateView| matches!(state.kind, StateKind::Map | StateKind::Parallel);
-    let at_work = execution
-        .states
-        .iter()
-        .filter(|state| matches!(state.status, StateStatus::Running | StateStatus::Retrying))
-        .min_by_key(|state| is_container(state));
-    let last = execution
-        .states
-        .iter()
-        .filter(|state| !is_container(state))
-        .max_by_key(|state| state.ended_at_ms);
-    execution
-        .failed_state
-        .clone()
-        .or_else(|| at_work.or(last).map(|state| state.name.clone()))
-}
 
 /// The drawing with error handling only where the execution has come to it, or the address asks for it.
 fn drawing(layout: Layout, view: &JobView, chosen: Option<&str>, everything: bool) -> Drawing {
@@ -83,7 +62,10 @@ pub fn JobPage() -> impl IntoView {
         };
         let asked = query.get("state").filter(|state| !state.is_empty());
         let visit = query.get("visit").and_then(|visit| visit.parse().ok());
-        let state = asked.clone().or_else(|| default_state(&view));
+        let state = asked.clone().or_else(|| {
+            let told = view.execution.as_ref().and_then(Execution::telling_state);
+            told.map(str::to_owned)
+        });
         let detail = match state {
             None => None,
             Some(state) => match backend.state_detail(id, state, visit).await {
@@ -94,7 +76,7 @@ pub fn JobPage() -> impl IntoView {
             },
         };
         // A queued job has no execution yet; whether there is a drawing already is the server's to say.
-        let drawing = backend.job_layout(id).await.ok().map(|layout| {
+        let drawing = backend.job_layout(id).await.map(|layout| {
             let everything = query.get("all").is_some();
             drawing(layout, &view, asked.as_deref(), everything)
         });
@@ -106,8 +88,8 @@ pub fn JobPage() -> impl IntoView {
             <nav class="crumbs" aria-label="Breadcrumb">
                 <a href="/jobs">"Jobs"</a>
             </nav>
-            {refused.map(|ActionFailure(error)| error_panel("That was not done", &error))}
-            <JobPanel view drawing detail visit />
+            {refused.map(|ActionFailure(error)| error_panel("That was not done", &error, ().into_any()))}
+            <JobPanel view drawing asked detail visit />
         }
         .into_any()
     })

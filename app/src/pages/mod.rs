@@ -2,7 +2,6 @@
 //! status, and draws; what is live in it is an island.
 
 pub mod cold_starts;
-mod error;
 pub mod images;
 pub mod job;
 pub mod jobs;
@@ -13,8 +12,7 @@ use leptos::prelude::*;
 use leptos_meta::Title;
 use model::{ApiError, ErrorCode};
 
-use crate::backend::PageStatus;
-use error::error_panel;
+use crate::{backend::PageStatus, components::error::error_panel};
 
 /// Sets the page's HTTP status.
 fn set_status(status: u16) {
@@ -35,7 +33,7 @@ fn failed(error: &ApiError) -> AnyView {
     view! {
         <Title text=title />
         <h1 class="sr">{title}</h1>
-        {error_panel(title, error)}
+        {error_panel(title, error, ().into_any())}
         <p>
             <a href="/jobs">"Go to the jobs"</a>
         </p>

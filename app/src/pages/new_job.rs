@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::{failed, set_status};
 use crate::{
     backend::{SharedBackend, SubmitFailure},
+    components::error::error_panel,
     islands::upload::{FORM_ID, Upload},
     schema_form::{Control, Field, fields, shown},
 };
@@ -121,18 +122,8 @@ fn summary(error: &ApiError, fields: &[Field]) -> AnyView {
             }
         })
         .collect();
-    view! {
-        <div class="panel failure" role="alert">
-            <h2>"The job was not submitted"</h2>
-            <p>{error.message.clone()}</p>
-            {(!problems.is_empty()).then(|| view! { <ul>{problems}</ul> })}
-            {error
-                .request_id
-                .clone()
-                .map(|id| view! { <p class="hint">"Request " <code>{id}</code></p> })}
-        </div>
-    }
-    .into_any()
+    let list = (!problems.is_empty()).then(|| view! { <ul>{problems}</ul> });
+    error_panel("The job was not submitted", error, list.into_any())
 }
 
 /// What stands around every control: label, description, error; and the ids that bind them together.

@@ -10,7 +10,7 @@ use asl::{EventType, HistoryEvent};
 use futures::{StreamExt, stream};
 use model::ExecutionStatus;
 
-use super::{Pause, wait};
+use super::Pause;
 use crate::{
     clock,
     control::{Control, Failure},
@@ -34,22 +34,13 @@ pub(super) async fn run(control: Control) {
     let mut pause = Pause::default();
     let mut watched: HashMap<String, Instant> = HashMap::new();
     loop {
-        match round(&control, &mut watched).await {
-            Ok(()) => {
-                pause.reset();
-                if wait(&control, LOOK).await.is_break() {
-                    return;
-                }
-            }
-            Err(failure) => {
-                if pause
-                    .after_failure(&control, "read histories", &failure)
-                    .await
-                    .is_break()
-                {
-                    return;
-                }
-            }
+        let result = round(&control, &mut watched).await;
+        if pause
+            .after_round(&control, LOOK, "read histories", result)
+            .await
+            .is_break()
+        {
+            return;
         }
     }
 }

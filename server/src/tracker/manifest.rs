@@ -4,7 +4,7 @@ use std::{str::FromStr, time::Duration};
 
 use model::JobId;
 
-use super::{Pause, wait};
+use super::Pause;
 use crate::control::{Control, Failure};
 
 /// How often to look for executions that succeeded.
@@ -15,22 +15,13 @@ const ROUND_MAX: u32 = 20;
 pub(super) async fn run(control: Control) {
     let mut pause = Pause::default();
     loop {
-        match round(&control).await {
-            Ok(()) => {
-                pause.reset();
-                if wait(&control, LOOK).await.is_break() {
-                    return;
-                }
-            }
-            Err(failure) => {
-                if pause
-                    .after_failure(&control, "read manifests", &failure)
-                    .await
-                    .is_break()
-                {
-                    return;
-                }
-            }
+        let result = round(&control).await;
+        if pause
+            .after_round(&control, LOOK, "read manifests", result)
+            .await
+            .is_break()
+        {
+            return;
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use crate::{
-    control::{Control, causes},
+    control::{Control, Failure, causes},
     store::StoreError,
 };
 
@@ -61,6 +61,23 @@ struct Pause {
 impl Pause {
     fn reset(&mut self) {
         self.failures = 0;
+    }
+
+    /// After a round: waits `look` when it went well, longer and longer while it fails; says whether the server ends.
+    async fn after_round(
+        &mut self,
+        control: &Control,
+        look: Duration,
+        doing: &str,
+        result: Result<(), Failure>,
+    ) -> std::ops::ControlFlow<()> {
+        match result {
+            Ok(()) => {
+                self.reset();
+                wait(control, look).await
+            }
+            Err(failure) => self.after_failure(control, doing, &failure).await,
+        }
     }
 
     /// Logs the first of a row of failures, waits, and says whether the server ends.

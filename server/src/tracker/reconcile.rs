@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Pause, hear::hear, wait};
+use super::{Pause, hear::hear};
 use crate::{
     clock,
     control::{Control, Failure, causes},
@@ -20,25 +20,18 @@ const ROUND_MAX: u32 = 100;
 pub(super) async fn run(control: Control) {
     let mut pause = Pause::default();
     // At the start everything that ran counts as silent: the server was away.
-    let mut before_ms = clock::now().0;
+    let mut silence_ms = 0;
     loop {
-        match round(&control, before_ms).await {
-            Ok(()) => {
-                pause.reset();
-                if wait(&control, LOOK).await.is_break() {
-                    return;
-                }
-                before_ms = clock::now().0 - SILENCE_MS;
-            }
-            Err(failure) => {
-                if pause
-                    .after_failure(&control, "reconcile executions", &failure)
-                    .await
-                    .is_break()
-                {
-                    return;
-                }
-            }
+        let result = round(&control, clock::now().0 - silence_ms).await;
+        if result.is_ok() {
+            silence_ms = SILENCE_MS;
+        }
+        if pause
+            .after_round(&control, LOOK, "reconcile executions", result)
+            .await
+            .is_break()
+        {
+            return;
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::{Pause, wait};
+use super::Pause;
 use crate::{
     clock,
     control::{Control, Failure},
@@ -25,22 +25,13 @@ pub(super) async fn run(control: Control) {
     // After a start nothing is known of images yet; what a page calls a digest waits for no page to ask.
     let mut is_news = true;
     loop {
-        match round(&control, &mut is_news).await {
-            Ok(()) => {
-                pause.reset();
-                if wait(&control, LOOK).await.is_break() {
-                    return;
-                }
-            }
-            Err(failure) => {
-                if pause
-                    .after_failure(&control, "resolve function versions", &failure)
-                    .await
-                    .is_break()
-                {
-                    return;
-                }
-            }
+        let result = round(&control, &mut is_news).await;
+        if pause
+            .after_round(&control, LOOK, "resolve function versions", result)
+            .await
+            .is_break()
+        {
+            return;
         }
     }
 }

@@ -3,12 +3,13 @@
 use leptos::prelude::*;
 use model::ApiError;
 
-/// The message with the request's id to quote.
-pub fn error_panel(title: &'static str, error: &ApiError) -> AnyView {
+/// The message, what there is to add to it, and the request's id to quote.
+pub fn error_panel(title: &'static str, error: &ApiError, more: AnyView) -> AnyView {
     view! {
         <div class="panel failure" role="alert">
             <h2>{title}</h2>
             <p>{error.message.clone()}</p>
+            {more}
             {error
                 .request_id
                 .clone()
