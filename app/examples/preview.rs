@@ -32,6 +32,7 @@ async fn page(request: Request) -> Response {
     let shown = match () {
         () if query.contains("as=empty") => Shown::Empty,
         () if query.contains("as=away") => Shown::Away,
+        () if query.contains("as=stale") => Shown::Stale,
         () => Shown::Full,
     };
     render(request, shown, None).await

@@ -252,8 +252,13 @@ async fn images_say_which_one_is_live() {
     assert_eq!(status, 200);
     assert_eq!(html.matches("data-testid=\"image\"").count(), 3);
     assert_eq!(html.matches("panel image live").count(), 1);
+    assert!(!html.contains("AWS does not answer"));
     let (_, html) = get("/images", Shown::Empty).await;
     assert!(html.contains("No images"));
+    let (status, html) = get("/images", Shown::Stale).await;
+    assert_eq!(status, 200);
+    assert!(html.contains("AWS does not answer"));
+    assert_eq!(html.matches("data-testid=\"image\"").count(), 3);
 }
 
 #[tokio::test]

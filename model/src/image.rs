@@ -50,4 +50,6 @@ pub struct ImageView {
     pub images: Vec<Image>,
     /// When this was read from AWS.
     pub as_of_ms: TimestampMs,
+    /// AWS did not answer just now: what was read before is shown on.
+    pub is_stale: bool,
 }

@@ -17,6 +17,8 @@ pub enum Shown {
     Full,
     Empty,
     Away,
+    /// What was read before, as AWS does not answer.
+    Stale,
 }
 
 /// Answers every question from constants.
@@ -78,7 +80,10 @@ impl Backend for Preview {
     }
 
     fn images(&self) -> Reply<'_, ImageView> {
-        self.reply(Ok(deploy::images(self.0 == Shown::Empty)))
+        self.reply(Ok(ImageView {
+            is_stale: self.0 == Shown::Stale,
+            ..deploy::images(self.0 == Shown::Empty)
+        }))
     }
 
     fn cold_starts(

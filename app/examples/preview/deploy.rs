@@ -74,6 +74,7 @@ pub fn images(empty: bool) -> ImageView {
             ]
         },
         as_of_ms: now,
+        is_stale: false,
     }
 }
 

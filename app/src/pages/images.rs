@@ -78,6 +78,16 @@ fn images(view: &ImageView) -> AnyView {
             <h1>"Images"</h1>
             <p class="hint">"Read from ECR at " {moment(view.as_of_ms)}</p>
         </div>
+        {view
+            .is_stale
+            .then(|| {
+                view! {
+                    <p class="banner" role="status">
+                        "AWS does not answer. This is what it said at " {moment(view.as_of_ms)}
+                        "; reload to ask again."
+                    </p>
+                }
+            })}
         {body}
     }
     .into_any()

@@ -1,9 +1,12 @@
 //! S3: the bucket with sources, uploads and artifacts. Streams both ways; holds at most one part in memory.
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html>
 
+use std::time::Duration;
+
 use aws_config::SdkConfig;
 use aws_sdk_s3::{
     Client,
+    config::timeout::TimeoutConfig,
     operation::get_object::GetObjectError,
     primitives::{ByteStream, SdkBody},
     types::{CompletedMultipartUpload, CompletedPart},
@@ -11,6 +14,9 @@ use aws_sdk_s3::{
 use bytes::Bytes;
 
 use super::{AwsError, moment_ms};
+
+/// Until an object's first byte, all attempts together: a browser waits for it.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The bucket.
 #[derive(Debug, Clone)]
@@ -88,6 +94,14 @@ impl Bucket {
             .key(key)
             .set_range(request.range)
             .set_if_none_match(request.if_none_match)
+            .customize()
+            .config_override(
+                aws_sdk_s3::config::Config::builder().timeout_config(
+                    TimeoutConfig::builder()
+                        .operation_timeout(FETCH_TIMEOUT)
+                        .build(),
+                ),
+            )
             .send()
             .await;
         let answer = match answer {

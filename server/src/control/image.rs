@@ -46,7 +46,7 @@ impl Control {
         {
             return Ok(view.clone());
         }
-        let Some(last) = kept.clone() else {
+        let Some(mut last) = kept.clone() else {
             let view = self.read_images(now).await?;
             *kept = Some(view.clone());
             return Ok(view);
@@ -58,10 +58,12 @@ impl Control {
             }
             Ok(Err(failure)) => {
                 tracing::warn!(causes = %causes(&failure), "images are shown as they were");
+                last.is_stale = true;
                 Ok(last)
             }
             Err(_) => {
                 tracing::warn!("AWS is slow: images are shown as they were");
+                last.is_stale = true;
                 Ok(last)
             }
         }
@@ -107,6 +109,7 @@ impl Control {
         Ok(ImageView {
             images,
             as_of_ms: now,
+            is_stale: false,
         })
     }
 

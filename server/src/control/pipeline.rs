@@ -82,13 +82,14 @@ impl Pipeline {
         }
         let input = Value::Object(fields);
         for error in self.validator.iter_errors(&input) {
-            let problem = self.problem(&error);
-            // Of two problems with one field the first is enough.
-            if !problems
-                .iter()
-                .any(|other: &FieldError| other.pointer == problem.pointer)
-            {
-                problems.push(problem);
+            for problem in self.problems(&error) {
+                // Of two problems with one field the first is enough.
+                if !problems
+                    .iter()
+                    .any(|other: &FieldError| other.pointer == problem.pointer)
+                {
+                    problems.push(problem);
+                }
             }
         }
         if problems.is_empty() {
@@ -132,8 +133,8 @@ impl Pipeline {
         self.schema["properties"].as_object().into_iter().flatten()
     }
 
-    /// A schema's refusal in words for people.
-    fn problem(&self, error: &jsonschema::ValidationError<'_>) -> FieldError {
+    /// A schema's refusal in words for people: of each field that it names.
+    fn problems(&self, error: &jsonschema::ValidationError<'_>) -> Vec<FieldError> {
         let at = error.instance_path().as_str().to_owned();
         let (pointer, message) = match error.kind() {
             ValidationErrorKind::Required { property } => {
@@ -141,15 +142,15 @@ impl Pipeline {
                 (format!("{at}/{name}"), "This is needed.".to_owned())
             }
             ValidationErrorKind::AdditionalProperties { unexpected } => {
-                let name = unexpected.first().map_or("", String::as_str);
                 let known: Vec<_> = self.properties().map(|(name, _)| name.as_str()).collect();
-                (
-                    format!("{at}/{name}"),
-                    format!(
-                        "There is no field “{name}”; the fields are {}.",
-                        known.join(", ")
-                    ),
-                )
+                let known = known.join(", ");
+                return unexpected
+                    .iter()
+                    .map(|name| FieldError {
+                        pointer: format!("{at}/{name}"),
+                        message: format!("There is no field “{name}”; the fields are {known}."),
+                    })
+                    .collect();
             }
             ValidationErrorKind::Enum { options } => {
                 let options: Vec<_> = options
@@ -177,7 +178,7 @@ impl Pipeline {
             }
             _ => (at, error.to_string()),
         };
-        FieldError { pointer, message }
+        vec![FieldError { pointer, message }]
     }
 }
 
@@ -282,9 +283,9 @@ mod tests {
 
     #[test]
     fn every_field_that_is_wrong_is_named() {
-        let found = problems(json!({"max_height": 999, "part_mib": 1, "colour": "red"}));
+        let found = problems(json!({"max_height": 999, "part_mib": 1, "colour": "red", "size": 2}));
         let pointers: Vec<_> = found.iter().map(|(pointer, _)| pointer.as_str()).collect();
-        for pointer in ["/source", "/max_height", "/part_mib", "/colour"] {
+        for pointer in ["/source", "/max_height", "/part_mib", "/colour", "/size"] {
             assert!(pointers.contains(&pointer), "{pointer} in {found:?}");
         }
     }
