@@ -21,13 +21,16 @@ mod exit;
 mod failure;
 mod fork;
 mod redrive;
+mod report;
 mod run;
 mod strand;
 mod task;
 #[cfg(test)]
 mod tests;
+mod token;
 
 use strand::{Alarm, Strand, StrandId, Todo};
+pub use token::TaskToken;
 
 /// A task of an execution; unique in it, and the same whenever the same inputs are applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -97,10 +100,45 @@ pub enum Outcome {
 /// inputs that do not fit the execution's status, change nothing.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Input {
+    /// The activity's workers can be given the task from now on.
+    ActivityScheduled {
+        /// Which.
+        task: TaskId,
+    },
+    /// A worker of the activity took the task.
+    ActivityStarted {
+        /// Which.
+        task: TaskId,
+        /// `workerName` of GetActivityTask.
+        worker: Option<String>,
+    },
+    /// The task cannot even be tried; the execution fails with `States.Runtime`.
+    TaskImpossible {
+        /// Which.
+        task: TaskId,
+        /// Why, as a sentence.
+        cause: String,
+    },
     /// Somebody began to work on the task.
     TaskStarted {
         /// Which.
         task: TaskId,
+    },
+    /// The request of a task that waits for more than its answer was answered.
+    TaskSubmitted {
+        /// Which.
+        task: TaskId,
+        /// The answer.
+        output: Value,
+    },
+    /// The request of a task that waits for more than its answer was refused.
+    TaskSubmitFailed {
+        /// Which.
+        task: TaskId,
+        /// The error's name.
+        error: String,
+        /// What people are told about it.
+        cause: String,
     },
     /// The task gave a sign of life (SendTaskHeartbeat): its heartbeat timer starts anew.
     TaskHeartbeat {
@@ -118,10 +156,10 @@ pub enum Input {
     TaskFailed {
         /// Which.
         task: TaskId,
-        /// The error's name.
-        error: String,
-        /// What people are told about it.
-        cause: String,
+        /// The error's name, if it was told.
+        error: Option<String>,
+        /// What people are told about it, if anything.
+        cause: Option<String>,
     },
     /// The time of a timer has come.
     TimerFired {
@@ -147,10 +185,12 @@ pub enum Command {
     InvokeTask {
         /// Which.
         task: TaskId,
-        /// The `Resource` of the state: a function ARN or `arn:aws:states:::lambda:invoke`.
+        /// The `Resource` of the state; see [`crate::Resource`].
         resource: String,
-        /// The payload for a plain function ARN, else the API parameters.
+        /// The payload for a plain function ARN or an activity, else the API parameters.
         parameters: Value,
+        /// By which an activity's worker, or whoever was called to report back, reports.
+        token: Option<String>,
         /// Seconds after which the execution gives the task up.
         timeout_seconds: Option<u64>,
         /// Seconds without heartbeat after which the execution gives the task up.
@@ -275,7 +315,14 @@ impl Execution {
         match input {
             Input::Redrive => self.redrive(),
             _ if !running => {}
+            Input::ActivityScheduled { task } => self.activity_scheduled(task),
+            Input::ActivityStarted { task, worker } => self.activity_started(task, worker),
+            Input::TaskImpossible { task, cause } => self.task_impossible(task, &cause),
             Input::TaskStarted { task } => self.task_started(task),
+            Input::TaskSubmitted { task, output } => self.task_submitted(task, output),
+            Input::TaskSubmitFailed { task, error, cause } => {
+                self.task_submit_failed(task, error, cause);
+            }
             Input::TaskHeartbeat { task } => self.task_heartbeat(task),
             Input::TaskSucceeded { task, output } => self.task_succeeded(task, output),
             Input::TaskFailed { task, error, cause } => self.task_failed(task, error, cause),

@@ -62,7 +62,7 @@ fn well(function: &str, parameters: &Value) -> Answer {
         error: None,
         cause: String::new(),
         after_ms,
-        silent: false,
+        ..Answer::default()
     }
 }
 
@@ -73,7 +73,7 @@ fn broken(error: &str, after_ms: i64) -> Answer {
         error: Some(error.into()),
         cause: "what was wrong".into(),
         after_ms,
-        silent: false,
+        ..Answer::default()
     }
 }
 

@@ -163,6 +163,7 @@ fn answers(mut seed: u64) -> impl FnMut(&str, &Value) -> Answer {
             cause: "at random".into(),
             after_ms: (roll * 31 % 4_000) as i64,
             silent: roll > 96,
+            ..Answer::default()
         }
     }
 }

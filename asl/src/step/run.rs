@@ -67,6 +67,7 @@ impl Execution {
             input,
             retries: Vec::new(),
             retry_count: 0,
+            token: None,
         };
         self.strand_mut(id).visit = Some(visit);
         self.record_entered(id);
@@ -304,6 +305,10 @@ impl Execution {
             .with("Execution", &self.execution)
             .with("StateMachine", &self.state_machine)
             .with_owned("State", about);
+        let context = match &visit.token {
+            Some(token) => context.with_owned("Task", json!({ "Token": token })),
+            None => context,
+        };
         let context = match map {
             Some(map) => context.with("Map", map),
             None => context,

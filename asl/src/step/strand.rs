@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::data::Data;
+use crate::event::Details;
 use crate::machine::StateId;
 
 use super::{Execution, TaskId, TimerId};
@@ -57,6 +58,8 @@ pub(super) struct Visit {
     pub(super) retries: Vec<u64>,
     /// `$$.State.RetryCount`.
     pub(super) retry_count: u64,
+    /// `$$.Task.Token`, of a task that somebody is to report on.
+    pub(super) token: Option<String>,
 }
 
 /// What a strand does in its state.
@@ -78,10 +81,16 @@ pub(super) enum Doing {
 #[derive(Debug, Clone)]
 pub(super) struct TaskRun {
     pub(super) task: TaskId,
+    /// By which it is reported on, if it can be.
+    pub(super) token: Option<String>,
+    /// The `ActivityScheduled` event that is still to be recorded.
+    pub(super) scheduled: Option<Box<Details>>,
     pub(super) started: bool,
+    pub(super) submitted: bool,
     pub(super) timeout: Option<TimerId>,
     pub(super) heartbeat: Option<TimerId>,
-    pub(super) heartbeat_ms: i64,
+    pub(super) timeout_ms: Option<i64>,
+    pub(super) heartbeat_ms: Option<i64>,
 }
 
 /// A Parallel or Map state being run.

@@ -92,8 +92,8 @@ fn unknown_inputs_change_nothing() {
     let (mut execution, _) = begin(&definition, json!({}));
     let failed = Input::TaskFailed {
         task: TaskId(7),
-        error: "E".into(),
-        cause: String::new(),
+        error: Some("E".into()),
+        cause: None,
     };
     for input in [
         failed,

@@ -10,13 +10,15 @@ use serde::Deserialize;
 use serde_json::Value;
 
 /// How a task answers.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Answer {
     /// Its result; without it and without an error, what it was given.
     pub output: Option<Value>,
     /// Its result is a text of this many bytes.
     pub bytes: Option<usize>,
+    /// The answer to its request, which is reported apart from its result.
+    pub submitted: Option<Value>,
     /// The error it fails with.
     pub error: Option<String>,
     /// What it says about its error.
@@ -25,6 +27,17 @@ pub struct Answer {
     /// How long it takes.
     #[serde(default)]
     pub after_ms: i64,
+    /// Its request is refused with `error`.
+    #[serde(default)]
+    pub refused: bool,
+    /// What it is called by is not there.
+    #[serde(default)]
+    pub impossible: bool,
+    /// Who takes it, if it is an activity's.
+    pub worker: Option<String>,
+    /// It shows a sign of life after so many milliseconds.
+    #[serde(default)]
+    pub heartbeats_ms: Vec<i64>,
     /// It never answers.
     #[serde(default)]
     pub silent: bool,
@@ -102,13 +115,37 @@ impl World<'_> {
                     ..
                 } => {
                     let answer = (self.answer)(&resource, &parameters);
-                    let mut planned = vec![self.plan(now_ms, Input::TaskStarted { task })];
+                    let mut planned = Vec::new();
+                    if asl::Resource::of(&resource) == asl::Resource::Activity {
+                        planned.push(self.plan(now_ms, Input::ActivityScheduled { task }));
+                        if let Some(worker) = answer.worker {
+                            let worker = Some(worker);
+                            planned
+                                .push(self.plan(now_ms, Input::ActivityStarted { task, worker }));
+                        }
+                    } else {
+                        planned.push(self.plan(now_ms, Input::TaskStarted { task }));
+                    }
+                    if let Some(output) = answer.submitted {
+                        planned.push(self.plan(now_ms, Input::TaskSubmitted { task, output }));
+                    }
+                    for after_ms in answer.heartbeats_ms {
+                        planned.push(self.plan(now_ms + after_ms, Input::TaskHeartbeat { task }));
+                    }
                     if !answer.silent {
                         let input = match answer.error {
-                            Some(error) => Input::TaskFailed {
+                            Some(error) if answer.refused => Input::TaskSubmitFailed {
                                 task,
                                 error,
                                 cause: answer.cause,
+                            },
+                            Some(cause) if answer.impossible => {
+                                Input::TaskImpossible { task, cause }
+                            }
+                            Some(error) => Input::TaskFailed {
+                                task,
+                                error: Some(error),
+                                cause: Some(answer.cause),
                             },
                             None => Input::TaskSucceeded {
                                 task,
@@ -189,7 +226,10 @@ pub fn simulate(
     while let Some(((at_ms, _), input)) = world.agenda.pop_first() {
         assert!(inputs.len() < INPUTS_MAX, "the simulation does not end");
         match &input {
-            Input::TaskSucceeded { task, .. } | Input::TaskFailed { task, .. } => {
+            Input::TaskSucceeded { task, .. }
+            | Input::TaskFailed { task, .. }
+            | Input::TaskSubmitFailed { task, .. }
+            | Input::TaskImpossible { task, .. } => {
                 world.tasks.remove(task);
             }
             Input::TimerFired { timer } => {

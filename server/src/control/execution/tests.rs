@@ -153,8 +153,8 @@ impl Run {
         let cause = json!({"errorType": error, "errorMessage": "What happened, in words."});
         self.apply(Input::TaskFailed {
             task,
-            error: error.to_owned(),
-            cause: cause.to_string(),
+            error: Some(error.to_owned()),
+            cause: Some(cause.to_string()),
         });
     }
 
