@@ -13,6 +13,11 @@ pub fn of_execution(machine: &str, name: &str) -> String {
     format!("arn:aws:states:{REGION}:{ACCOUNT}:execution:{machine}:{name}")
 }
 
+/// The ARN of an activity.
+pub fn of_activity(name: &str) -> String {
+    format!("arn:aws:states:{REGION}:{ACCOUNT}:activity:{name}")
+}
+
 /// Errors with `InvalidName` unless AWS would take the name.
 pub fn check_name(name: &str) -> Result<(), AwsError> {
     let allowed = |c: char| {

@@ -7,11 +7,14 @@ use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use asl::{Command, Execution, HistoryEvent, Input, Outcome, Start, StateMachine};
+use asl::{
+    Command, Execution, HistoryEvent, Input, Outcome, Resource, Start, StateMachine, TaskId,
+};
 use serde_json::Value;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
+use super::activity::{Offer, Offers};
 use super::change::{self, Facts};
 use super::input;
 use super::journal::{Entry, Journal, NewExecution, Row, Step};
@@ -25,6 +28,8 @@ pub struct Driver {
     lambda: Arc<Lambda>,
     journal: Journal,
     timers: Arc<Timers>,
+    /// What activities' workers may take.
+    pub(super) offers: Offers,
     running: Mutex<HashMap<i64, Arc<Mutex<Running>>>>,
 }
 
@@ -122,6 +127,7 @@ impl Driver {
             lambda,
             journal,
             timers: timers.clone(),
+            offers: Offers::default(),
             running: Mutex::default(),
         });
         let waiting = Arc::downgrade(&driver);
@@ -285,9 +291,28 @@ impl Driver {
         let Some(running) = self.find(id) else {
             return;
         };
+        self.give(id, &mut lock(&running), input);
+    }
+
+    /// Gives an execution what the bearer of a task's token says; whether it still waits for that.
+    pub fn report(self: &Arc<Self>, id: i64, task: TaskId, token: &str, input: Input) -> bool {
+        let Some(running) = self.find(id) else {
+            return false;
+        };
         let mut running = lock(&running);
+        let awaited = running.execution.awaits(task, token);
+        if awaited {
+            self.give(id, &mut running, input);
+        }
+        awaited
+    }
+
+    fn give(self: &Arc<Self>, id: i64, running: &mut Running, input: Input) {
         match &input {
-            Input::TaskSucceeded { task, .. } | Input::TaskFailed { task, .. } => {
+            Input::TaskSucceeded { task, .. }
+            | Input::TaskFailed { task, .. }
+            | Input::TaskSubmitFailed { task, .. }
+            | Input::TaskImpossible { task, .. } => {
                 running.tasks.remove(&task.0);
             }
             Input::TimerFired { timer } => {
@@ -322,6 +347,19 @@ impl Driver {
         lock(&self.running).get(&id).cloned()
     }
 
+    /// Offers a task to an activity's workers, if there is such an activity.
+    async fn offer(self: &Arc<Self>, activity: &str, offer: Offer) {
+        let (id, task) = (offer.execution, offer.task);
+        let exists = self.journal.activity_exists(activity).await;
+        if exists {
+            self.apply(id, Input::ActivityScheduled { task });
+            self.offers.add(activity, offer);
+        } else {
+            let cause = format!("The activity {activity} does not exist.");
+            self.apply(id, Input::TaskImpossible { task, cause });
+        }
+    }
+
     /// Does what an execution commands.
     fn act(self: &Arc<Self>, id: i64, commands: Vec<Command>) {
         if commands.is_empty() {
@@ -337,17 +375,31 @@ impl Driver {
                     task,
                     resource,
                     parameters,
+                    token,
                     ..
                 } => {
                     let driver = self.clone();
-                    let work = tokio::spawn(async move {
-                        driver.apply(id, Input::TaskStarted { task });
-                        let result = task::run(&driver.lambda, task, &resource, parameters).await;
-                        driver.apply(id, result);
-                    });
+                    let work = match (Resource::of(&resource), token) {
+                        (Resource::Activity, Some(token)) => {
+                            let offer = Offer {
+                                execution: id,
+                                task,
+                                token,
+                                input: parameters.to_string(),
+                            };
+                            tokio::spawn(async move { driver.offer(&resource, offer).await })
+                        }
+                        _ => tokio::spawn(async move {
+                            driver.apply(id, Input::TaskStarted { task });
+                            let lambda = &driver.lambda;
+                            let result = task::run(lambda, task, &resource, parameters).await;
+                            driver.apply(id, result);
+                        }),
+                    };
                     running.tasks.insert(task.0, work.abort_handle());
                 }
                 Command::CancelTask { task } => {
+                    self.offers.withdraw(id, Some(task));
                     if let Some(work) = running.tasks.remove(&task.0) {
                         work.abort();
                     }
@@ -361,6 +413,7 @@ impl Driver {
                     self.timers.cancel(id, timer.0);
                 }
                 Command::Finished(_) => {
+                    self.offers.withdraw(id, None);
                     for work in std::mem::take(&mut running.tasks).into_values() {
                         work.abort();
                     }

@@ -7,8 +7,28 @@ use serde_json::Value;
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 enum Stored {
+    ActivityScheduled {
+        task: u64,
+    },
+    ActivityStarted {
+        task: u64,
+        worker: Option<String>,
+    },
+    TaskImpossible {
+        task: u64,
+        cause: String,
+    },
     TaskStarted {
         task: u64,
+    },
+    TaskSubmitted {
+        task: u64,
+        output: Value,
+    },
+    TaskSubmitFailed {
+        task: u64,
+        error: String,
+        cause: String,
     },
     TaskHeartbeat {
         task: u64,
@@ -19,8 +39,8 @@ enum Stored {
     },
     TaskFailed {
         task: u64,
-        error: String,
-        cause: String,
+        error: Option<String>,
+        cause: Option<String>,
     },
     TimerFired {
         timer: u64,
@@ -35,7 +55,25 @@ enum Stored {
 /// The input as text.
 pub fn write(input: &Input) -> String {
     let stored = match input.clone() {
+        Input::ActivityScheduled { task } => Stored::ActivityScheduled { task: task.0 },
+        Input::ActivityStarted { task, worker } => Stored::ActivityStarted {
+            task: task.0,
+            worker,
+        },
+        Input::TaskImpossible { task, cause } => Stored::TaskImpossible {
+            task: task.0,
+            cause,
+        },
         Input::TaskStarted { task } => Stored::TaskStarted { task: task.0 },
+        Input::TaskSubmitted { task, output } => Stored::TaskSubmitted {
+            task: task.0,
+            output,
+        },
+        Input::TaskSubmitFailed { task, error, cause } => Stored::TaskSubmitFailed {
+            task: task.0,
+            error,
+            cause,
+        },
         Input::TaskHeartbeat { task } => Stored::TaskHeartbeat { task: task.0 },
         Input::TaskSucceeded { task, output } => Stored::TaskSucceeded {
             task: task.0,
@@ -56,7 +94,25 @@ pub fn write(input: &Input) -> String {
 /// Reads what [`write`] wrote.
 pub fn read(text: &str) -> Result<Input, serde_json::Error> {
     Ok(match serde_json::from_str(text)? {
+        Stored::ActivityScheduled { task } => Input::ActivityScheduled { task: TaskId(task) },
+        Stored::ActivityStarted { task, worker } => Input::ActivityStarted {
+            task: TaskId(task),
+            worker,
+        },
+        Stored::TaskImpossible { task, cause } => Input::TaskImpossible {
+            task: TaskId(task),
+            cause,
+        },
         Stored::TaskStarted { task } => Input::TaskStarted { task: TaskId(task) },
+        Stored::TaskSubmitted { task, output } => Input::TaskSubmitted {
+            task: TaskId(task),
+            output,
+        },
+        Stored::TaskSubmitFailed { task, error, cause } => Input::TaskSubmitFailed {
+            task: TaskId(task),
+            error,
+            cause,
+        },
         Stored::TaskHeartbeat { task } => Input::TaskHeartbeat { task: TaskId(task) },
         Stored::TaskSucceeded { task, output } => Input::TaskSucceeded {
             task: TaskId(task),
@@ -90,10 +146,28 @@ mod tests {
                 task,
                 output: json!({"b": 1, "a": [1.5, null]}),
             },
-            Input::TaskFailed {
+            Input::TaskSubmitted {
+                task,
+                output: json!({"MessageId": "m"}),
+            },
+            Input::TaskSubmitFailed {
                 task,
                 error: "E".into(),
-                cause: "{}".into(),
+                cause: "c".into(),
+            },
+            Input::TaskFailed {
+                task,
+                error: Some("E".into()),
+                cause: None,
+            },
+            Input::ActivityScheduled { task },
+            Input::ActivityStarted {
+                task,
+                worker: Some("w".into()),
+            },
+            Input::TaskImpossible {
+                task,
+                cause: "c".into(),
             },
             Input::TimerFired { timer: TimerId(3) },
             Input::Stop {

@@ -101,6 +101,7 @@ pub struct Status {
 
 /// The way to the writer. The writer ends when the journal is dropped.
 pub struct Journal {
+    store: Store,
     entries: mpsc::UnboundedSender<Entry>,
 }
 
@@ -108,6 +109,7 @@ impl Journal {
     /// Starts the writer.
     pub fn open(store: Store, events: Arc<Events>) -> Journal {
         let (entries, mut appended) = mpsc::unbounded_channel::<Entry>();
+        let reading = store.clone();
         tokio::spawn(async move {
             let mut batch = Vec::new();
             while appended.recv_many(&mut batch, BATCH_MAX).await > 0 {
@@ -130,7 +132,28 @@ impl Journal {
                 }
             }
         });
-        Journal { entries }
+        Journal {
+            store: reading,
+            entries,
+        }
+    }
+
+    /// Whether there is an activity of that ARN. A failing store is waited out.
+    pub async fn activity_exists(&self, activity: &str) -> bool {
+        loop {
+            let found: Result<Option<i64>, _> =
+                sqlx::query_scalar("SELECT id FROM sfn_activities WHERE arn = ?")
+                    .bind(activity)
+                    .fetch_optional(&self.store.db)
+                    .await;
+            match found {
+                Ok(found) => return found.is_some(),
+                Err(error) => {
+                    tracing::error!(%error, "an activity's task waits for the store");
+                    tokio::time::sleep(RETRY).await;
+                }
+            }
+        }
     }
 
     /// Appends an entry; it is written after those that were appended before.

@@ -3,10 +3,12 @@
 //! Owns state machines, executions and their histories in the store, and everything `asl` refuses: the clock,
 //! timers, tasks, durability. An execution is its start and its inputs: both are in the store before anything
 //! is done about them ([`journal`]), and after `kill -9` they are replayed ([`restore`]). Refuses Express
-//! workflows, activities, task tokens and every integration but Lambda's.
+//! workflows and integrations with services that are not played here.
 //! <https://docs.aws.amazon.com/step-functions/latest/apireference/Welcome.html>
 
+mod activity;
 mod arn;
+mod callback;
 mod change;
 mod definition;
 mod driver;
@@ -39,16 +41,24 @@ use journal::Journal;
 
 /// What this module answers.
 const OPERATIONS: &[&str] = &[
+    "CreateActivity",
     "CreateStateMachine",
+    "DeleteActivity",
     "DeleteStateMachine",
+    "DescribeActivity",
     "DescribeExecution",
     "DescribeStateMachine",
     "DescribeStateMachineForExecution",
+    "GetActivityTask",
     "GetExecutionHistory",
+    "ListActivities",
     "ListExecutions",
     "ListStateMachines",
     "ListTagsForResource",
     "RedriveExecution",
+    "SendTaskFailure",
+    "SendTaskHeartbeat",
+    "SendTaskSuccess",
     "StartExecution",
     "StopExecution",
     "TagResource",
@@ -113,6 +123,12 @@ const TABLES: &[&str] = &[
     "CREATE UNIQUE INDEX IF NOT EXISTS sfn_steps_seq ON sfn_steps (execution, seq)",
     "CREATE INDEX IF NOT EXISTS sfn_steps_events
         ON sfn_steps (execution, last_event_id) WHERE events IS NOT NULL",
+    "CREATE TABLE IF NOT EXISTS sfn_activities (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        arn TEXT NOT NULL UNIQUE,
+        name TEXT NOT NULL,
+        tags TEXT NOT NULL,
+        created_at_ms INTEGER NOT NULL)",
 ];
 
 /// State machines and their executions.
@@ -178,6 +194,14 @@ impl Sfn {
             "ListExecutions" => self.list_executions(input(body)?).await,
             "GetExecutionHistory" => self.get_execution_history(input(body)?).await,
             "RedriveExecution" => self.redrive_execution(input(body)?).await,
+            "SendTaskSuccess" => self.send_task_success(input(body)?).await,
+            "SendTaskFailure" => self.send_task_failure(input(body)?).await,
+            "SendTaskHeartbeat" => self.send_task_heartbeat(input(body)?).await,
+            "CreateActivity" => self.create_activity(input(body)?).await,
+            "DescribeActivity" => self.describe_activity(input(body)?).await,
+            "DeleteActivity" => self.delete_activity(input(body)?).await,
+            "ListActivities" => self.list_activities(input(body)?).await,
+            "GetActivityTask" => self.get_activity_task(input(body)?).await,
             "TagResource" => self.tag_resource(input(body)?).await,
             "UntagResource" => self.untag_resource(input(body)?).await,
             "ListTagsForResource" => self.list_tags_for_resource(input(body)?).await,

@@ -68,7 +68,14 @@ struct Outstanding {
 impl Outstanding {
     fn see_input(&mut self, input: &Input) {
         match input {
-            Input::TaskSucceeded { task, .. } | Input::TaskFailed { task, .. } => {
+            Input::TaskSucceeded { task, .. }
+            | Input::TaskFailed { task, .. }
+            | Input::TaskSubmitFailed { task, .. }
+            | Input::TaskImpossible { task, .. } => {
+                self.tasks.remove(&task.0);
+            }
+            // Somebody else has it in hand.
+            Input::ActivityStarted { task, .. } | Input::TaskSubmitted { task, .. } => {
                 self.tasks.remove(&task.0);
             }
             Input::TimerFired { timer } => {

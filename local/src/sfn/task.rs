@@ -3,21 +3,25 @@
 //! Owns the translation between Step Functions' and Lambda's words, errors included.
 //! <https://docs.aws.amazon.com/step-functions/latest/dg/connect-lambda.html>
 
-use asl::{Input, TaskId};
+use asl::{Input, Pattern, Resource, TaskId};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::lambda::{Invocation, Lambda};
 use crate::wire::AwsError;
 
-/// The integration that takes the function as a parameter.
-const INVOKE: &str = "arn:aws:states:::lambda:invoke";
-
 /// Has a task done; the answer tells the execution how it went.
 pub async fn run(lambda: &Lambda, task: TaskId, resource: &str, parameters: Value) -> Input {
+    let waits = Resource::of(resource).pattern() != Pattern::Response;
     match invoke(lambda, resource, parameters).await {
+        Ok(output) if waits => Input::TaskSubmitted { task, output },
+        Err((error, cause)) if waits => Input::TaskSubmitFailed { task, error, cause },
         Ok(output) => Input::TaskSucceeded { task, output },
-        Err((error, cause)) => Input::TaskFailed { task, error, cause },
+        Err((error, cause)) => Input::TaskFailed {
+            task,
+            error: Some(error),
+            cause: Some(cause),
+        },
     }
 }
 
@@ -26,7 +30,9 @@ async fn invoke(
     resource: &str,
     parameters: Value,
 ) -> Result<Value, (String, String)> {
-    if resource == INVOKE {
+    if matches!(Resource::of(resource), Resource::Service { service: "lambda", action }
+        if matches!(action, "invoke" | "invoke.waitForTaskToken"))
+    {
         let function = qualified(&parameters)?;
         let event = parameters["InvocationType"].as_str() == Some("Event");
         if event {

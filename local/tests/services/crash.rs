@@ -10,10 +10,10 @@ use crate::elsewhere::Elsewhere;
 use crate::states::{Remote, States, function, types};
 
 /// Killed when dropped too, so that a failing test leaves nothing behind.
-struct Process(Child);
+pub struct Process(Child);
 
 impl Process {
-    fn kill(mut self) {
+    pub fn kill(mut self) {
         self.end();
     }
 
@@ -31,7 +31,7 @@ impl Drop for Process {
 }
 
 /// The program itself, over a data directory, with its tasks going to `lambda`.
-fn start(data: &Path, lambda: &str) -> (Process, String) {
+pub fn start(data: &Path, lambda: &str) -> (Process, String) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_local"))
         .args(["--port", "0", "--lambda-endpoint", lambda, "--data"])
         .arg(data)

@@ -45,6 +45,11 @@ impl Elsewhere {
 }
 
 impl Elsewhere {
+    /// Whether nobody invoked anything that was not looked at.
+    pub fn nothing(&mut self) -> bool {
+        self.asked.try_recv().is_err()
+    }
+
     /// Forgets invocations that nobody looked at.
     pub fn forget(&mut self) {
         while self.asked.try_recv().is_ok() {}

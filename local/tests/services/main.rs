@@ -1,6 +1,7 @@
 //! Every service, over plain HTTP as AWS's clients speak it.
 
 mod aws;
+mod callbacks;
 mod command_line;
 mod crash;
 mod elsewhere;
