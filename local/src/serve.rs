@@ -1,7 +1,7 @@
 //! Starting and stopping: opens every service over one store and serves them on one port.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -16,7 +16,7 @@ use crate::kinesis::Kinesis;
 use crate::lambda::Lambda;
 use crate::logs::Logs;
 use crate::registry::Registry;
-use crate::sfn::Sfn;
+use crate::sfn::{Peers, Sfn};
 use crate::sqs::Sqs;
 use crate::store::{Store, StoreError};
 use crate::wire::AwsError;
@@ -111,10 +111,21 @@ impl Services {
         )
         .await
         .map_err(failed("Lambda"))?;
-        let sfn = Sfn::open(store.clone(), lambda.clone(), events.clone())
+        let (s3, storage) = crate::s3::open(store).await.map_err(failed("S3"))?;
+        let peers = Peers {
+            lambda: lambda.clone(),
+            events: events.clone(),
+            sqs: sqs.clone(),
+            kinesis: kinesis.clone(),
+            logs: logs.clone(),
+            cloudwatch: cloudwatch.clone(),
+            ecr: ecr.clone(),
+            s3: storage,
+            sfn: OnceLock::new(),
+        };
+        let sfn = Sfn::open(store.clone(), peers)
             .await
             .map_err(failed("Step Functions"))?;
-        let s3 = crate::s3::service(store).await.map_err(failed("S3"))?;
         Ok(Services {
             sfn,
             sqs,

@@ -1,8 +1,9 @@
 //! S3: `s3s` over plain files.
 //!
 //! Owns the credentials rule and what a browser on another port needs (CORS); [`objects`] is what `s3s`
-//! asks. Refuses to interpret S3 itself: that is `s3s`'s.
+//! asks, and [`json`] what state machines ask. Refuses to interpret S3 itself: that is `s3s`'s.
 
+mod json;
 mod objects;
 mod upload;
 
@@ -14,6 +15,7 @@ use s3s::auth::{S3Auth, SecretKey};
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s_fs::FileSystem;
 
+pub use json::Storage;
 use objects::Objects;
 use upload::Uploads;
 
@@ -30,8 +32,8 @@ impl S3Auth for OneSecret {
     }
 }
 
-/// Opens S3 over `DIR/s3`.
-pub async fn service(store: &Store) -> Result<S3Service, AwsError> {
+/// Opens S3 over `DIR/s3`: for HTTP, and for the other services here.
+pub async fn open(store: &Store) -> Result<(S3Service, Storage), AwsError> {
     let root = store.data.join("s3");
     std::fs::create_dir_all(&root)?;
     let files = FileSystem::new(&root).map_err(|error| {
@@ -42,10 +44,10 @@ pub async fn service(store: &Store) -> Result<S3Service, AwsError> {
             format!("cannot open {}", root.display()),
         )
     })?;
-    let mut builder =
-        S3ServiceBuilder::new(Objects::new(files, Uploads::open(store.clone()).await?));
+    let objects = Objects::new(files, Uploads::open(store.clone()).await?);
+    let mut builder = S3ServiceBuilder::new(objects.clone());
     builder.set_auth(OneSecret);
-    Ok(builder.build())
+    Ok((builder.build(), Storage::new(objects)))
 }
 
 /// Answers one request.

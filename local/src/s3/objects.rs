@@ -3,6 +3,8 @@
 //! Owns two differences to `s3s-fs`: an upload belongs to whoever knows its id and not to one access key
 //! (there is one user here), and the error for one that is not open is AWS's.
 
+use std::sync::Arc;
+
 use s3s::dto::*;
 use s3s::{S3, S3Request, S3Response, S3Result};
 use s3s_fs::FileSystem;
@@ -10,15 +12,16 @@ use s3s_fs::FileSystem;
 use super::upload::Uploads;
 
 /// The objects.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Objects {
-    files: FileSystem,
+    files: Arc<FileSystem>,
     uploads: Uploads,
 }
 
 impl Objects {
     /// Objects in the given files.
     pub fn new(files: FileSystem, uploads: Uploads) -> Objects {
+        let files = Arc::new(files);
         Objects { files, uploads }
     }
 }

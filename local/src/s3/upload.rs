@@ -22,7 +22,7 @@ CREATE TABLE IF NOT EXISTS s3_uploads (
 ";
 
 /// The open uploads.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Uploads {
     store: Store,
 }

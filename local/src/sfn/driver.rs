@@ -14,22 +14,25 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
+use super::Sfn;
 use super::activity::{Offer, Offers};
 use super::change::{self, Facts};
+use super::errand::Nested;
 use super::input;
+use super::integration::{Caller, Peers};
 use super::journal::{Entry, Journal, NewExecution, Row, Step};
-use super::task;
 use super::timer::Timers;
-use crate::lambda::Lambda;
 use crate::wire::now_ms;
 
 /// Drives every execution.
 pub struct Driver {
-    lambda: Arc<Lambda>,
-    journal: Journal,
+    pub(super) peers: Peers,
+    pub(super) journal: Journal,
     timers: Arc<Timers>,
     /// What activities' workers may take.
     pub(super) offers: Offers,
+    /// Who waits for the end of an execution, by its ARN.
+    pub(super) ends: Mutex<HashMap<String, Vec<oneshot::Sender<()>>>>,
     running: Mutex<HashMap<i64, Arc<Mutex<Running>>>>,
 }
 
@@ -46,6 +49,8 @@ pub struct Running {
     redrives: (i64, Option<i64>),
     tasks: HashMap<u64, AbortHandle>,
     timers: HashSet<u64>,
+    /// The executions that its tasks have started and wait for, by task.
+    pub(super) nested: HashMap<u64, String>,
 }
 
 impl Running {
@@ -67,6 +72,7 @@ impl Running {
             redrives,
             tasks: HashMap::new(),
             timers: HashSet::new(),
+            nested: HashMap::new(),
         }
     }
 
@@ -121,13 +127,14 @@ impl Running {
 
 impl Driver {
     /// A driver without executions.
-    pub fn new(lambda: Arc<Lambda>, journal: Journal) -> Arc<Driver> {
+    pub fn new(peers: Peers, journal: Journal) -> Arc<Driver> {
         let timers = Arc::new(Timers::default());
         let driver = Arc::new(Driver {
-            lambda,
+            peers,
             journal,
             timers: timers.clone(),
             offers: Offers::default(),
+            ends: Mutex::default(),
             running: Mutex::default(),
         });
         let waiting = Arc::downgrade(&driver);
@@ -189,6 +196,24 @@ impl Driver {
         let running = Arc::new(Mutex::new(running));
         lock(&self.running).insert(id, running);
         self.act(id, acts);
+    }
+
+    /// Goes on waiting for an execution that a task of an execution has started.
+    pub fn follow_again(self: &Arc<Self>, id: i64, nested: Nested) {
+        let Some(running) = self.find(id) else {
+            return;
+        };
+        let task = nested.task.0;
+        let driver = self.clone();
+        let mut running = lock(&running);
+        let work = tokio::spawn(async move { driver.follow(id, nested).await });
+        running.tasks.insert(task, work.abort_handle());
+    }
+
+    /// Makes Step Functions known to the tasks that call it.
+    pub fn meet(&self, sfn: &Arc<Sfn>) {
+        // It is set once, when it opens.
+        let _ = self.peers.sfn.set(Arc::downgrade(sfn));
     }
 
     /// Goes on with an ended execution from where it failed. The answer comes when that is written.
@@ -343,21 +368,8 @@ impl Driver {
     }
 
     /// The execution of that number, if it is not over.
-    fn find(&self, id: i64) -> Option<Arc<Mutex<Running>>> {
+    pub(super) fn find(&self, id: i64) -> Option<Arc<Mutex<Running>>> {
         lock(&self.running).get(&id).cloned()
-    }
-
-    /// Offers a task to an activity's workers, if there is such an activity.
-    async fn offer(self: &Arc<Self>, activity: &str, offer: Offer) {
-        let (id, task) = (offer.execution, offer.task);
-        let exists = self.journal.activity_exists(activity).await;
-        if exists {
-            self.apply(id, Input::ActivityScheduled { task });
-            self.offers.add(activity, offer);
-        } else {
-            let cause = format!("The activity {activity} does not exist.");
-            self.apply(id, Input::TaskImpossible { task, cause });
-        }
     }
 
     /// Does what an execution commands.
@@ -389,17 +401,24 @@ impl Driver {
                             };
                             tokio::spawn(async move { driver.offer(&resource, offer).await })
                         }
-                        _ => tokio::spawn(async move {
-                            driver.apply(id, Input::TaskStarted { task });
-                            let lambda = &driver.lambda;
-                            let result = task::run(lambda, task, &resource, parameters).await;
-                            driver.apply(id, result);
-                        }),
+                        _ => {
+                            let caller = Caller {
+                                execution_arn: running.facts.arn.clone(),
+                                machine_arn: running.facts.machine_arn.clone(),
+                                task: task.0,
+                            };
+                            tokio::spawn(async move {
+                                driver.perform(id, task, caller, resource, parameters).await;
+                            })
+                        }
                     };
                     running.tasks.insert(task.0, work.abort_handle());
                 }
                 Command::CancelTask { task } => {
                     self.offers.withdraw(id, Some(task));
+                    if let Some(nested) = running.nested.remove(&task.0) {
+                        self.stop_nested(nested);
+                    }
                     if let Some(work) = running.tasks.remove(&task.0) {
                         work.abort();
                     }
@@ -421,6 +440,8 @@ impl Driver {
                         self.timers.cancel(id, timer);
                     }
                     lock(&self.running).remove(&id);
+                    // Whoever waits looks at the store.
+                    lock(&self.ends).remove(&running.facts.arn);
                 }
                 // Recorded with the step.
                 Command::Record(_) => {}
@@ -429,6 +450,6 @@ impl Driver {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

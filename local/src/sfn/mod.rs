@@ -12,15 +12,16 @@ mod callback;
 mod change;
 mod definition;
 mod driver;
+mod errand;
 mod execution;
 mod history;
 mod input;
+mod integration;
 mod journal;
 mod machine;
 mod redrive;
 mod restore;
 mod tags;
-mod task;
 mod timer;
 mod token;
 
@@ -31,12 +32,11 @@ use std::sync::{Arc, Mutex};
 use asl::StateMachine;
 use serde_json::Value;
 
-use crate::events::Events;
-use crate::lambda::Lambda;
 use crate::store::Store;
 use crate::wire::{AwsError, input};
 
 use driver::Driver;
+pub use integration::Peers;
 use journal::Journal;
 
 /// What this module answers.
@@ -145,25 +145,22 @@ pub struct Sfn {
 
 impl Sfn {
     /// Opens the executions in the store and goes on with those that were running.
-    pub async fn open(
-        store: Store,
-        lambda: Arc<Lambda>,
-        events: Arc<Events>,
-    ) -> Result<Arc<Sfn>, AwsError> {
+    pub async fn open(store: Store, peers: Peers) -> Result<Arc<Sfn>, AwsError> {
         for statement in TABLES {
             sqlx::query(*statement).execute(&store.db).await?;
         }
         let last: Option<i64> = sqlx::query_scalar("SELECT MAX(id) FROM sfn_executions")
             .fetch_one(&store.db)
             .await?;
-        let journal = Journal::open(store.clone(), events);
+        let journal = Journal::open(store.clone(), peers.events.clone());
         let sfn = Arc::new(Sfn {
             store,
-            driver: Driver::new(lambda, journal),
+            driver: Driver::new(peers, journal),
             next_execution: AtomicI64::new(last.unwrap_or(0) + 1),
             parsed: Mutex::default(),
             redriving: tokio::sync::Mutex::default(),
         });
+        sfn.driver.meet(&sfn);
         sfn.finish_deletions().await?;
         sfn.forget_old().await?;
         sfn.resume_all().await?;

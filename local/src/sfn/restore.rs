@@ -15,7 +15,9 @@ use sqlx::FromRow;
 use super::Sfn;
 use super::change::Facts;
 use super::driver::Running;
+use super::errand::Nested;
 use super::execution::ExecutionRow;
+use super::integration::is_nested;
 use crate::wire::AwsError;
 
 /// Most definitions that are kept parsed.
@@ -55,6 +57,8 @@ pub(super) struct Restored {
     pub running: Running,
     /// What it commanded and has not seen the end of.
     pub outstanding: Vec<Command>,
+    /// The executions that its tasks have started and wait for.
+    pub nested: Vec<Nested>,
 }
 
 /// What was commanded and has not come to its end.
@@ -62,6 +66,7 @@ pub(super) struct Restored {
 struct Outstanding {
     tasks: BTreeMap<u64, Command>,
     timers: BTreeMap<u64, Command>,
+    nested: BTreeMap<u64, Nested>,
     last_event_id: i64,
 }
 
@@ -73,10 +78,23 @@ impl Outstanding {
             | Input::TaskSubmitFailed { task, .. }
             | Input::TaskImpossible { task, .. } => {
                 self.tasks.remove(&task.0);
+                self.nested.remove(&task.0);
             }
             // Somebody else has it in hand.
-            Input::ActivityStarted { task, .. } | Input::TaskSubmitted { task, .. } => {
+            Input::ActivityStarted { task, .. } => {
                 self.tasks.remove(&task.0);
+            }
+            Input::TaskSubmitted { task, output } => {
+                if let Some(Command::InvokeTask { resource, .. }) = self.tasks.remove(&task.0)
+                    && is_nested(&resource)
+                {
+                    let nested = Nested {
+                        task: *task,
+                        resource,
+                        submitted: output.clone(),
+                    };
+                    self.nested.insert(task.0, nested);
+                }
             }
             Input::TimerFired { timer } => {
                 self.timers.remove(&timer.0);
@@ -94,6 +112,7 @@ impl Outstanding {
                 }
                 Command::CancelTask { task } => {
                     self.tasks.remove(&task.0);
+                    self.nested.remove(&task.0);
                 }
                 Command::SetTimer { timer, .. } => {
                     self.timers.insert(timer.0, command);
@@ -103,6 +122,7 @@ impl Outstanding {
                 }
                 Command::Finished(_) => {
                     self.tasks.clear();
+                    self.nested.clear();
                     self.timers.clear();
                 }
             }
@@ -156,7 +176,12 @@ impl Sfn {
         for id in running {
             let row = self.execution_by_id(id).await?;
             match self.restore(&row).await {
-                Ok(restored) => self.driver.take(restored.running, restored.outstanding),
+                Ok(restored) => {
+                    self.driver.take(restored.running, restored.outstanding);
+                    for nested in restored.nested {
+                        self.driver.follow_again(id, nested);
+                    }
+                }
                 Err(RestoreError::Store(error)) => return Err(error),
                 Err(error) => {
                     tracing::error!(execution = %row.arn, %error, "an execution cannot go on");
@@ -210,6 +235,7 @@ impl Sfn {
         let tasks = outstanding.tasks.into_values();
         Ok(Restored {
             running,
+            nested: outstanding.nested.into_values().collect(),
             outstanding: tasks.chain(outstanding.timers.into_values()).collect(),
         })
     }

@@ -7,6 +7,7 @@ mod crash;
 mod elsewhere;
 mod executions;
 mod image;
+mod integrations;
 mod lambda;
 mod logs;
 mod machines;

@@ -1,56 +1,33 @@
-//! Tasks: what a state machine has done elsewhere, which here is always a Lambda function.
+//! Lambda functions: by their own ARN, and by `lambda:invoke`.
 //!
 //! Owns the translation between Step Functions' and Lambda's words, errors included.
 //! <https://docs.aws.amazon.com/step-functions/latest/dg/connect-lambda.html>
 
-use asl::{Input, Pattern, Resource, TaskId};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+use super::{Fault, not_supported};
 use crate::lambda::{Invocation, Lambda};
 use crate::wire::AwsError;
 
-/// Has a task done; the answer tells the execution how it went.
-pub async fn run(lambda: &Lambda, task: TaskId, resource: &str, parameters: Value) -> Input {
-    let waits = Resource::of(resource).pattern() != Pattern::Response;
-    match invoke(lambda, resource, parameters).await {
-        Ok(output) if waits => Input::TaskSubmitted { task, output },
-        Err((error, cause)) if waits => Input::TaskSubmitFailed { task, error, cause },
-        Ok(output) => Input::TaskSucceeded { task, output },
-        Err((error, cause)) => Input::TaskFailed {
-            task,
-            error: Some(error),
-            cause: Some(cause),
-        },
-    }
+/// Invokes the function that the resource names.
+pub async fn plain(lambda: &Lambda, function: &str, payload: Value) -> Result<Value, Fault> {
+    let payload = Bytes::from(payload.to_string());
+    output(&call(lambda, function, payload).await?)
 }
 
-async fn invoke(
-    lambda: &Lambda,
-    resource: &str,
-    parameters: Value,
-) -> Result<Value, (String, String)> {
-    if matches!(Resource::of(resource), Resource::Service { service: "lambda", action }
-        if matches!(action, "invoke" | "invoke.waitForTaskToken"))
-    {
-        let function = qualified(&parameters)?;
-        let event = parameters["InvocationType"].as_str() == Some("Event");
-        if event {
-            return Err(not_supported("InvocationType Event"));
-        }
-        let invocation = call(lambda, &function, payload(&parameters["Payload"])).await;
-        return answer(&invocation.map_err(|(error, cause)| (error, compact(cause)))?);
+/// Invokes the function that the parameters name.
+pub async fn invoke(lambda: &Lambda, parameters: &Value) -> Result<Value, Fault> {
+    let function = qualified(parameters)?;
+    if parameters["InvocationType"].as_str() == Some("Event") {
+        return Err(not_supported("InvocationType Event"));
     }
-    if resource.contains(":lambda:") && resource.contains(":function:") {
-        let payload = Bytes::from(parameters.to_string());
-        let invocation = call(lambda, resource, payload).await?;
-        return output(&invocation);
-    }
-    Err(not_supported(resource))
+    let invocation = call(lambda, &function, payload(&parameters["Payload"])).await;
+    answer(&invocation.map_err(|(error, cause)| (error, compact(cause)))?)
 }
 
 /// The function that `FunctionName` and `Qualifier` name together.
-fn qualified(parameters: &Value) -> Result<String, (String, String)> {
+fn qualified(parameters: &Value) -> Result<String, Fault> {
     let Some(function) = parameters["FunctionName"].as_str() else {
         return Err((
             "States.Runtime".into(),
@@ -83,11 +60,7 @@ fn compact(cause: String) -> String {
     }
 }
 
-async fn call(
-    lambda: &Lambda,
-    function: &str,
-    payload: Bytes,
-) -> Result<Invocation, (String, String)> {
+async fn call(lambda: &Lambda, function: &str, payload: Bytes) -> Result<Invocation, Fault> {
     let invocation = lambda.invoke(function, payload).await.map_err(refused)?;
     match invocation.function_error {
         Some(_) => Err(failed(&invocation.payload)),
@@ -96,7 +69,7 @@ async fn call(
 }
 
 /// The function's answer; an empty one is null.
-fn output(invocation: &Invocation) -> Result<Value, (String, String)> {
+fn output(invocation: &Invocation) -> Result<Value, Fault> {
     if invocation.payload.is_empty() {
         return Ok(Value::Null);
     }
@@ -109,7 +82,7 @@ fn output(invocation: &Invocation) -> Result<Value, (String, String)> {
 }
 
 /// The answer of Lambda's Invoke API as the integration gives it.
-fn answer(invocation: &Invocation) -> Result<Value, (String, String)> {
+fn answer(invocation: &Invocation) -> Result<Value, Fault> {
     let length = invocation.payload.len().to_string();
     Ok(json!({
         "ExecutedVersion": invocation.executed_version,
@@ -135,7 +108,7 @@ fn answer(invocation: &Invocation) -> Result<Value, (String, String)> {
 }
 
 /// A function that failed: its own error type, and its whole answer as the cause.
-fn failed(payload: &[u8]) -> (String, String) {
+fn failed(payload: &[u8]) -> Fault {
     let cause = String::from_utf8_lossy(payload).into_owned();
     let body: Value = serde_json::from_slice(payload).unwrap_or_default();
     let error = match body["errorType"].as_str() {
@@ -147,7 +120,7 @@ fn failed(payload: &[u8]) -> (String, String) {
 }
 
 /// Lambda itself refused.
-fn refused(error: AwsError) -> (String, String) {
+fn refused(error: AwsError) -> Fault {
     let name = if error.status >= 500 && !error.code.ends_with("Exception") {
         "Lambda.ServiceException".to_owned()
     } else {
@@ -161,13 +134,6 @@ fn refused(error: AwsError) -> (String, String) {
         uuid::Uuid::new_v4()
     );
     (name, cause)
-}
-
-fn not_supported(what: &str) -> (String, String) {
-    (
-        "States.Runtime".into(),
-        format!("local does not run {what} yet; it runs Lambda functions. Use AWS itself for it."),
-    )
 }
 
 #[cfg(test)]
