@@ -31,4 +31,4 @@ pub use layout::{Layout, layout};
 pub use machine::{StateKind, StateMachine};
 pub use parse::{Parsed, parse};
 pub use resource::{Pattern, Resource};
-pub use step::{Command, Execution, Input, Outcome, Start, TaskId, TaskToken, TimerId};
+pub use step::{Command, Execution, Input, MapRun, Outcome, Start, TaskId, TaskToken, TimerId};

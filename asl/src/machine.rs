@@ -3,6 +3,8 @@
 //! Names are unique in the whole machine, so states refer to each other by [`StateId`].
 //! <https://docs.aws.amazon.com/step-functions/latest/dg/statemachine-structure.html>
 
+pub mod distributed;
+
 use std::collections::HashMap;
 use std::fmt;
 
@@ -184,6 +186,8 @@ pub struct MapState {
     pub tolerated_count: Option<Count>,
     /// `ToleratedFailurePercentage` or its path.
     pub tolerated_percentage: Option<Count>,
+    /// What it has in DISTRIBUTED mode.
+    pub distributed: Option<distributed::Distributed>,
     /// What surrounds it; its `parameters` are unused.
     pub effort: Effort,
 }

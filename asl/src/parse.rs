@@ -12,6 +12,7 @@ use crate::diagnose::{Code, Diagnostic, Severity};
 use crate::machine::{Body, Next, Scope, ScopeId, Source, State, StateId, StateMachine};
 
 mod choice;
+mod distributed;
 mod document;
 mod effort;
 mod fields;

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::data::Data;
 use crate::event::{Details, EventType, HistoryEvent};
-use crate::machine::{ScopeId, StateMachine};
+use crate::machine::{Body, ScopeId, StateMachine};
 use crate::random::Random;
 use crate::timestamp;
 
@@ -20,6 +20,8 @@ mod end;
 mod exit;
 mod failure;
 mod fork;
+mod map_run;
+mod message;
 mod redrive;
 mod report;
 mod run;
@@ -29,6 +31,8 @@ mod task;
 mod tests;
 mod token;
 
+pub use map_run::{Batch, Items, MapRun, Results};
+pub use message::{Command, Input};
 use strand::{Alarm, Strand, StrandId, Todo};
 pub use token::TaskToken;
 
@@ -96,129 +100,6 @@ pub enum Outcome {
     },
 }
 
-/// Something that happened to an execution. Inputs for unknown or finished tasks and timers, and
-/// inputs that do not fit the execution's status, change nothing.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Input {
-    /// The activity's workers can be given the task from now on.
-    ActivityScheduled {
-        /// Which.
-        task: TaskId,
-    },
-    /// A worker of the activity took the task.
-    ActivityStarted {
-        /// Which.
-        task: TaskId,
-        /// `workerName` of GetActivityTask.
-        worker: Option<String>,
-    },
-    /// The task cannot even be tried; the execution fails with `States.Runtime`.
-    TaskImpossible {
-        /// Which.
-        task: TaskId,
-        /// Why, as a sentence.
-        cause: String,
-    },
-    /// Somebody began to work on the task.
-    TaskStarted {
-        /// Which.
-        task: TaskId,
-    },
-    /// The request of a task that waits for more than its answer was answered.
-    TaskSubmitted {
-        /// Which.
-        task: TaskId,
-        /// The answer.
-        output: Value,
-    },
-    /// The request of a task that waits for more than its answer was refused.
-    TaskSubmitFailed {
-        /// Which.
-        task: TaskId,
-        /// The error's name.
-        error: String,
-        /// What people are told about it.
-        cause: String,
-    },
-    /// The task gave a sign of life (SendTaskHeartbeat): its heartbeat timer starts anew.
-    TaskHeartbeat {
-        /// Which.
-        task: TaskId,
-    },
-    /// The task ended well.
-    TaskSucceeded {
-        /// Which.
-        task: TaskId,
-        /// Its result.
-        output: Value,
-    },
-    /// The task failed.
-    TaskFailed {
-        /// Which.
-        task: TaskId,
-        /// The error's name, if it was told.
-        error: Option<String>,
-        /// What people are told about it, if anything.
-        cause: Option<String>,
-    },
-    /// The time of a timer has come.
-    TimerFired {
-        /// Which.
-        timer: TimerId,
-    },
-    /// StopExecution.
-    Stop {
-        /// Error given by the caller.
-        error: Option<String>,
-        /// Cause given by the caller.
-        cause: Option<String>,
-    },
-    /// RedriveExecution; see [`Execution::can_redrive`].
-    Redrive,
-}
-
-/// Something the driver must do.
-#[derive(Debug, Clone, PartialEq)]
-#[allow(clippy::large_enum_variant)] // Most commands are records: boxing them would only cost.
-pub enum Command {
-    /// Have a task done and report it by [`Input`]s.
-    InvokeTask {
-        /// Which.
-        task: TaskId,
-        /// The `Resource` of the state; see [`crate::Resource`].
-        resource: String,
-        /// The payload for a plain function ARN or an activity, else the API parameters.
-        parameters: Value,
-        /// By which an activity's worker, or whoever was called to report back, reports.
-        token: Option<String>,
-        /// Seconds after which the execution gives the task up.
-        timeout_seconds: Option<u64>,
-        /// Seconds without heartbeat after which the execution gives the task up.
-        heartbeat_seconds: Option<u64>,
-    },
-    /// Nobody waits for the task any more.
-    CancelTask {
-        /// Which.
-        task: TaskId,
-    },
-    /// Report [`Input::TimerFired`] at this time or as soon as possible after it.
-    SetTimer {
-        /// Which.
-        timer: TimerId,
-        /// Milliseconds since the Unix epoch.
-        at_ms: i64,
-    },
-    /// Nobody waits for the timer any more.
-    CancelTimer {
-        /// Which.
-        timer: TimerId,
-    },
-    /// Append to the history.
-    Record(HistoryEvent),
-    /// The execution ended; never [`Outcome::Running`].
-    Finished(Outcome),
-}
-
 /// AWS's limit for the number of events of an execution.
 pub const EVENTS_MAX: i64 = 25_000;
 /// AWS's limit for inputs, outputs and results, in bytes of UTF-8.
@@ -229,6 +110,8 @@ pub const DATA_BYTES_MAX: usize = 262_144;
 #[derive(Debug, Clone)]
 pub struct Execution {
     machine: Arc<StateMachine>,
+    /// What it runs: the machine, or the processor of a Map state.
+    scope: ScopeId,
     role_arn: String,
     /// `$$.Execution`.
     execution: Value,
@@ -259,6 +142,29 @@ impl Execution {
         start: Start,
         now_ms: i64,
     ) -> (Execution, Vec<Command>) {
+        Execution::begin(machine, ScopeId::ROOT, start, now_ms)
+    }
+
+    /// Starts an execution of a Map state's processor; `None` if there is no such state.
+    pub fn start_processor(
+        machine: Arc<StateMachine>,
+        map_state: &str,
+        start: Start,
+        now_ms: i64,
+    ) -> Option<(Execution, Vec<Command>)> {
+        let scope = match &machine.state_named(map_state)?.body {
+            Body::Map(map) => map.processor,
+            _ => return None,
+        };
+        Some(Execution::begin(machine, scope, start, now_ms))
+    }
+
+    fn begin(
+        machine: Arc<StateMachine>,
+        scope: ScopeId,
+        start: Start,
+        now_ms: i64,
+    ) -> (Execution, Vec<Command>) {
         let execution = json!({
             "Id": start.execution_arn,
             "Input": start.input,
@@ -274,6 +180,7 @@ impl Execution {
             None => Data::new(start.input),
         };
         let mut this = Execution {
+            scope,
             role_arn: start.role_arn,
             execution,
             state_machine,
@@ -300,7 +207,7 @@ impl Execution {
         };
         this.record(EventType::ExecutionStarted, 0, details);
         this.set_machine_timer();
-        let first = this.machine.scope(ScopeId::ROOT).start;
+        let first = this.machine.scope(scope).start;
         let root = this.add_strand(Strand::new(None, 0, None, Arc::default()));
         this.go(root, Todo::Enter(first, input));
         this.run();
@@ -326,6 +233,9 @@ impl Execution {
             Input::TaskHeartbeat { task } => self.task_heartbeat(task),
             Input::TaskSucceeded { task, output } => self.task_succeeded(task, output),
             Input::TaskFailed { task, error, cause } => self.task_failed(task, error, cause),
+            Input::MapRunStarted { task, map_run_arn } => self.map_run_started(task, map_run_arn),
+            Input::MapRunSucceeded { task, output } => self.map_run_succeeded(task, output),
+            Input::MapRunFailed { task, error, cause } => self.map_run_failed(task, error, cause),
             Input::TimerFired { timer } => self.timer_fired(timer),
             Input::Stop { error, cause } => self.aborted(error, cause),
         }
@@ -411,7 +321,9 @@ impl Execution {
     }
 
     fn set_machine_timer(&mut self) {
-        if let Some(seconds) = self.machine.timeout_seconds {
+        if let Some(seconds) = self.machine.timeout_seconds
+            && self.scope == ScopeId::ROOT
+        {
             self.machine_timer = Some(self.set_timer(millis(seconds as f64), Alarm::Machine));
         }
     }

@@ -217,9 +217,9 @@ fn parse(value: &Value, pointer: &mut String, report: &mut dyn FnMut(&str, Strin
     }
 }
 
-/// Where Java's `HashMap` keeps a key: the order in which AWS appends computed fields, which shows
-/// wherever a result is made into text.
-fn bucket(name: &str, buckets: u32) -> u32 {
+/// Where Java's `HashMap` of so many buckets keeps a key: the order in which AWS appends computed
+/// fields, and has those of a CSV's rows, which shows wherever a result is made into text.
+pub fn bucket(name: &str, buckets: u32) -> u32 {
     let hash = name.encode_utf16().fold(0_u32, |hash, unit| {
         hash.wrapping_mul(31).wrapping_add(u32::from(unit))
     });

@@ -7,9 +7,6 @@ use crate::template::Template;
 use super::fields::{Fields, pointer};
 use super::{Builder, Names};
 
-/// Fields that come with Distributed Map.
-const DISTRIBUTED_FIELDS: [&str; 4] = ["ItemReader", "ItemBatcher", "ResultWriter", "Label"];
-
 impl Builder<'_> {
     pub(super) fn parallel(
         &mut self,
@@ -50,7 +47,6 @@ impl Builder<'_> {
         fields: &Fields<'_>,
         local: &Names,
         jsonata: bool,
-        unsupported: &mut Option<String>,
     ) -> Option<Body> {
         fields.exclusive(&["ItemProcessor", "Iterator"], self.report);
         fields.exclusive(&["ItemSelector", "Parameters"], self.report);
@@ -67,6 +63,7 @@ impl Builder<'_> {
             max_concurrency: None,
             tolerated_count: None,
             tolerated_percentage: None,
+            distributed: None,
             effort,
         };
         if jsonata {
@@ -92,43 +89,15 @@ impl Builder<'_> {
             );
             map.tolerated_percentage = self.percentage(fields);
         }
-        for name in DISTRIBUTED_FIELDS {
-            if fields.has(name) {
-                *unsupported = Some(
-                    self.report
-                        .unsupported(&fields.at(name), &format!("{name} (Distributed Map)")),
-                );
-            }
-        }
         if !fields.has(map.processor_field) {
             fields.missing("ItemProcessor", self.report);
         }
         let processor = fields.get(map.processor_field)?;
         let processor = Fields::of(processor, &fields.at(map.processor_field), self.report)?;
         processor.get("Comment");
-        if let Some(config) = processor.get("ProcessorConfig")
-            && let Some(config) = Fields::of(config, &processor.at("ProcessorConfig"), self.report)
-        {
-            config.text("ExecutionType", self.report);
-            match config.text("Mode", self.report).as_deref() {
-                None | Some("INLINE") => {}
-                Some("DISTRIBUTED") => {
-                    *unsupported = Some(
-                        self.report
-                            .unsupported(&config.at("Mode"), "Map in DISTRIBUTED mode"),
-                    );
-                }
-                Some(other) => {
-                    let message = format!("there is no mode {other}");
-                    self.report.error(
-                        &config.at("Mode"),
-                        message,
-                        Some("use INLINE or DISTRIBUTED"),
-                    );
-                }
-            }
-            config.finish(self.report);
-        }
+        let is_distributed = self.mode(&processor);
+        let name = self.states[id.0 as usize].name.clone();
+        map.distributed = self.distributed(&name, fields, is_distributed, jsonata);
         map.processor = self.scope(&processor, Some((id, 0)));
         processor.finish(self.report);
         Some(Body::Map(Box::new(map)))

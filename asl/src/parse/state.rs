@@ -20,8 +20,7 @@ impl Builder<'_> {
         let kind = fields.required_text("Type", self.report);
         let comment = fields.text("Comment", self.report);
         let jsonata = self.query_language(fields, self.jsonata);
-        let mut unsupported =
-            jsonata.then(|| "not supported yet: QueryLanguage JSONata".to_owned());
+        let unsupported = jsonata.then(|| "not supported yet: QueryLanguage JSONata".to_owned());
         let assign = self.assign(fields, jsonata);
         if jsonata {
             JSONATA_FIELDS.iter().for_each(|name| fields.allow(name));
@@ -65,7 +64,7 @@ impl Builder<'_> {
             StateKind::Succeed => Some(Body::Succeed),
             StateKind::Fail => self.fail(fields, jsonata),
             StateKind::Parallel => self.parallel(id, fields, local, jsonata),
-            StateKind::Map => self.map(id, fields, local, jsonata, &mut unsupported),
+            StateKind::Map => self.map(id, fields, local, jsonata),
         };
         fields.finish(self.report);
         let state = &mut self.states[id.0 as usize];

@@ -151,18 +151,46 @@ fn rules() {
 }
 
 #[test]
+fn distributed() {
+    let map = |more: &str| {
+        format!(
+            r#"{{"StartAt": "A", "States": {{"A": {{"Type": "Map", "End": true, {more} "ItemProcessor": {{"ProcessorConfig": {{"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}},
+            "StartAt": "B", "States": {{"B": {{"Type": "Pass", "End": true}}}}}}}}}}}}"#
+        )
+    };
+    check(
+        &map(
+            r#""Label": "a b", "ItemReader": {"Resource": "arn:aws:states:::s3:getObject", "ReaderConfig": {"InputType": "CSV", "CSVHeaderLocation": "GIVEN"}}, "ItemBatcher": {},"#,
+        ),
+        expect![[r#"
+            no machine
+            error at /States/A/Label: a label has 1 to 40 characters, and no spaces, brackets, wildcards or special ones
+            error at /States/A/ItemReader/ReaderConfig: The field 'CSVHeaders' is required but was missing
+            error at /States/A/ItemBatcher: the batcher does not say how large a batch is (add MaxItemsPerBatch or MaxInputBytesPerBatch)"#]],
+    );
+    check(
+        &map(
+            r#""ItemReader": {"Resource": "arn:aws:states:::s3:getObject", "ReaderConfig": {"InputType": "PARQUET"}}, "ResultWriter": {"WriterConfig": {}},"#,
+        ),
+        expect![[r#"
+            machine
+            error at /States/A/ItemReader/ReaderConfig/InputType: not supported yet: InputType PARQUET
+            error at /States/A/ResultWriter: not supported yet: ResultWriter without Resource"#]],
+    );
+    check(
+        r#"{"StartAt": "A", "States": {"A": {"Type": "Map", "End": true, "Label": "l", "ItemProcessor": {"StartAt": "B", "States": {"B": {"Type": "Pass", "End": true}}}}}}"#,
+        expect![[r#"
+            no machine
+            error at /States/A/Label: Label is only for Map states in DISTRIBUTED mode (remove it, or set Mode to DISTRIBUTED)"#]],
+    );
+}
+
+#[test]
 fn unsupported() {
     check(
         r#"{"QueryLanguage": "JSONata", "StartAt": "A", "States": {"A": {"Type": "Pass", "Output": "{% 1 %}", "End": true}}}"#,
         expect![[r#"
             machine
             error at /QueryLanguage: not supported yet: QueryLanguage JSONata"#]],
-    );
-    check(
-        r#"{"StartAt": "A", "States": {"A": {"Type": "Map", "End": true, "ItemProcessor": {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
-            "StartAt": "B", "States": {"B": {"Type": "Pass", "Assign": {"x": 1}, "End": true}}}}}}"#,
-        expect![[r#"
-            machine
-            error at /States/A/ItemProcessor/ProcessorConfig/Mode: not supported yet: Map in DISTRIBUTED mode"#]],
     );
 }

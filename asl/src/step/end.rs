@@ -76,6 +76,7 @@ impl Execution {
                 }
             }
             Doing::Wait(timer) | Doing::Retry(timer) => self.cancel_timer(Some(timer)),
+            Doing::MapRun(awaited) => self.map_run_aborted(id, &awaited),
             fork @ Doing::Fork(_) => self.strand_mut(id).doing = fork,
         }
         let strand = self.strand(id);

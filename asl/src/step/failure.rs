@@ -173,6 +173,8 @@ impl Execution {
             return None;
         }
         visit.retries[at] += 1;
+        // Another try is another Map Run.
+        visit.map_run = None;
         visit.retry_count += 1;
         let exponent = i32::try_from(used).unwrap_or(i32::MAX);
         let delay = retrier.interval_seconds as f64 * retrier.backoff_rate.powi(exponent);

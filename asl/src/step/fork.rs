@@ -41,38 +41,15 @@ impl Execution {
         map: &MapState,
         input: Data,
     ) -> Result<(), Failure> {
-        let path = &map.items;
-        let items = match self.read(id, path, &input) {
-            Some(Value::Array(items)) => items,
-            Some(_) => {
-                return Err(self.runtime(
-                    id,
-                    format!("Reference path \"{path}\" must point to array."),
-                ));
-            }
-            None => {
-                let missing = path.missing_part(input.value());
-                return Err(self.runtime(
-                    id,
-                    format!("Invalid path '{path}' : No results for path: {missing}"),
-                ));
-            }
-        };
+        let items = self.items_of(id, map, &input)?;
         let count = items.len();
-        let limit = match &map.max_concurrency {
-            None => 0.0,
-            Some(limit) => self.counted(id, limit, &input).map_err(|(path, value)| {
-                let message = format!("The MaxConcurrencyPath field refers to value \"{value}\" which is not a valid integer: {path}");
-                self.runtime(id, message)
-            })?,
-        };
-        if limit < 0.0 {
-            return Err(self.runtime(
-                id,
-                format!("Expected non-negative integer for MaxConcurrency, got '{limit}' instead."),
-            ));
-        }
-        let tolerated = self.tolerated(id, map, &input, count)?;
+        let limit = self.concurrency(id, map, &input)?;
+        let (most, percentage) = self.tolerated(id, map, &input)?;
+        let share = percentage.map(|percentage| (count as f64 * percentage / 100.0) as usize);
+        let most = most.map(|most| most as usize);
+        let tolerated = most.map_or(share, |most| {
+            Some(share.map_or(most, |share| share.min(most)))
+        });
         let details = Details {
             length: Some(count as i64),
             ..Details::default()
@@ -97,26 +74,77 @@ impl Execution {
         Ok(())
     }
 
-    fn tolerated(
+    /// The items of a Map state.
+    pub(super) fn items_of(
         &mut self,
         id: StrandId,
         map: &MapState,
         input: &Data,
-        count: usize,
-    ) -> Result<Option<usize>, Failure> {
-        let mut tolerated = None;
+    ) -> Result<Vec<Value>, Failure> {
+        let path = &map.items;
+        match self.read(id, path, input) {
+            Some(Value::Array(items)) => Ok(items),
+            Some(_) => Err(self.runtime(
+                id,
+                format!("Reference path \"{path}\" must point to array."),
+            )),
+            None => {
+                let missing = path.missing_part(input.value());
+                Err(self.runtime(
+                    id,
+                    format!("Invalid path '{path}' : No results for path: {missing}"),
+                ))
+            }
+        }
+    }
+
+    /// How many of its items a Map state lets run at once; 0: as many as may be.
+    pub(super) fn concurrency(
+        &mut self,
+        id: StrandId,
+        map: &MapState,
+        input: &Data,
+    ) -> Result<f64, Failure> {
+        let limit = match &map.max_concurrency {
+            None => 0.0,
+            Some(limit) => self.counted(id, limit, input).map_err(|(path, value)| {
+                let message = format!("The MaxConcurrencyPath field refers to value \"{value}\" which is not a valid integer: {path}");
+                self.runtime(id, message)
+            })?,
+        };
+        if limit < 0.0 {
+            return Err(self.runtime(
+                id,
+                format!("Expected non-negative integer for MaxConcurrency, got '{limit}' instead."),
+            ));
+        }
+        Ok(limit)
+    }
+
+    /// How many items of a Map state may fail, and how many of a hundred.
+    pub(super) fn tolerated(
+        &mut self,
+        id: StrandId,
+        map: &MapState,
+        input: &Data,
+    ) -> Result<(Option<f64>, Option<f64>), Failure> {
+        let shown = |value: Value| {
+            value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned)
+        };
+        let mut count = None;
         if let Some(most) = &map.tolerated_count {
             let most = self.counted(id, most, input).map_err(|(path, value)| {
-                let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                let message = format!("The ToleratedFailureCountPath field refers to value \"{shown}\" which is not a valid integer: {path}");
+                let message = format!("The ToleratedFailureCountPath field refers to value \"{}\" which is not a valid integer: {path}", shown(value));
                 self.runtime(id, message)
             })?;
-            tolerated = Some(most as usize);
+            count = Some(most);
         }
+        let mut percentage = None;
         if let Some(most) = &map.tolerated_percentage {
             let most = self.counted(id, most, input).map_err(|(path, value)| {
-                let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                let message = format!("The ToleratedFailurePercentagePath field refers to value \"{shown}\" which is not a valid float: {path}");
+                let message = format!("The ToleratedFailurePercentagePath field refers to value \"{}\" which is not a valid float: {path}", shown(value));
                 self.runtime(id, message)
             })?;
             if !(0.0..=100.0).contains(&most) {
@@ -124,10 +152,9 @@ impl Execution {
                     self.runtime(id, "ToleratedFailurePercentage must be between 0 and 100.")
                 );
             }
-            let share = (count as f64 * most / 100.0) as usize;
-            tolerated = Some(tolerated.map_or(share, |count| count.min(share)));
+            percentage = Some(most);
         }
-        Ok(tolerated)
+        Ok((count, percentage))
     }
 
     fn fork(
@@ -186,20 +213,9 @@ impl Execution {
             Body::Parallel { branches, .. } => branches[index],
             Body::Map(map) => {
                 let value = &items[index];
-                let item = json!({ "Item": { "Index": index, "Value": value } });
-                input = match &map.selector {
-                    None => Data::new(value.clone()),
-                    Some(selector) => {
-                        let selected = self.scene_with(id, input.value(), Some(&item), |scene| {
-                            selector.evaluate(scene)
-                        });
-                        Data::new(
-                            selected
-                                .map_err(|trouble| self.field_failure(id, trouble, input.text()))?,
-                        )
-                    }
-                };
-                context = Some(Arc::new(item));
+                let item = Arc::new(json!({ "Item": { "Index": index, "Value": value } }));
+                input = self.selected(id, map, &item, &input)?;
+                context = Some(item);
                 map.processor
             }
             _ => unreachable!("only Parallel and Map states fork"),
@@ -212,6 +228,27 @@ impl Execution {
         }
         self.go(child, Todo::Enter(machine.scope(scope).start, input));
         Ok(())
+    }
+
+    /// What the processor of a Map state is given for an item, which is told as `$$.Map`.
+    pub(super) fn selected(
+        &mut self,
+        id: StrandId,
+        map: &MapState,
+        item: &Value,
+        input: &Data,
+    ) -> Result<Data, Failure> {
+        match &map.selector {
+            None => Ok(Data::new(item["Item"]["Value"].clone())),
+            Some(selector) => {
+                let selected = self.scene_with(id, input.value(), Some(item), |scene| {
+                    selector.evaluate(scene)
+                });
+                selected
+                    .map(Data::new)
+                    .map_err(|trouble| self.field_failure(id, trouble, input.text()))
+            }
+        }
     }
 
     /// Records something about an iteration, if the strand is one.
@@ -296,6 +333,11 @@ impl Execution {
             .collect();
         let result = Data::array(&outputs);
         self.drop_children(id);
+        self.mapped(id, result);
+    }
+
+    /// A Parallel or Map state has its result.
+    pub(super) fn mapped(&mut self, id: StrandId, result: Data) {
         let state = self.machine.state(self.strand(id).visit().state);
         if result.text().len() > DATA_BYTES_MAX {
             let failure = Failure {

@@ -68,6 +68,7 @@ impl Execution {
             retries: Vec::new(),
             retry_count: 0,
             token: None,
+            map_run: None,
         };
         self.strand_mut(id).visit = Some(visit);
         self.record_entered(id);
@@ -126,7 +127,10 @@ impl Execution {
                 self.fork_branches(id, branches.len(), input);
                 Ok(())
             }
-            Body::Map(map) => self.fork_items(id, map, input),
+            Body::Map(map) => match &map.distributed {
+                Some(distributed) => self.start_map_run(id, map, distributed, input),
+                None => self.fork_items(id, map, input),
+            },
             Body::Pass {
                 parameters,
                 result,

@@ -9,6 +9,7 @@ use crate::data::Data;
 use crate::event::Details;
 use crate::machine::StateId;
 
+use super::map_run::Awaited;
 use super::{Execution, TaskId, TimerId};
 
 /// A strand of an execution; never used again for another.
@@ -60,6 +61,8 @@ pub(super) struct Visit {
     pub(super) retry_count: u64,
     /// `$$.Task.Token`, of a task that somebody is to report on.
     pub(super) token: Option<String>,
+    /// The Map Run that a redrive goes on with, and how often it was redriven.
+    pub(super) map_run: Option<(String, u32)>,
 }
 
 /// What a strand does in its state.
@@ -75,6 +78,8 @@ pub(super) enum Doing {
     Retry(TimerId),
     /// Waits for other strands.
     Fork(Box<Fork>),
+    /// Waits for a Map Run.
+    MapRun(Awaited),
 }
 
 /// A task being done.

@@ -31,6 +31,8 @@ fn task() -> Value {
 fn shown(commands: &[Command]) -> String {
     let lines = commands.iter().map(|command| match command {
         Command::InvokeTask { task, .. } => format!("invoke {}", task.0),
+        Command::StartMapRun { task, run } => format!("map run {} {}", task.0, run.label),
+        Command::RedriveMapRun { task, .. } => format!("redrive map run {}", task.0),
         Command::CancelTask { task } => format!("cancel task {}", task.0),
         Command::SetTimer { timer, at_ms } => format!("set timer {} at {at_ms}", timer.0),
         Command::CancelTimer { timer } => format!("cancel timer {}", timer.0),

@@ -105,6 +105,31 @@ impl World<'_> {
         (at_ms, self.came_up)
     }
 
+    /// Plans the end of a Map Run.
+    fn map_run(
+        &mut self,
+        now_ms: i64,
+        task: TaskId,
+        answer: Answer,
+        items: Value,
+    ) -> Option<(i64, usize)> {
+        if answer.silent {
+            return None;
+        }
+        let input = match answer.error {
+            Some(error) => Input::MapRunFailed {
+                task,
+                error,
+                cause: answer.cause,
+            },
+            None => Input::MapRunSucceeded {
+                task,
+                output: answer.output.unwrap_or(items),
+            },
+        };
+        Some(self.plan(now_ms + answer.after_ms, input))
+    }
+
     fn obey(&mut self, now_ms: i64, commands: Vec<Command>) {
         for command in commands {
             match command {
@@ -162,6 +187,24 @@ impl World<'_> {
                         self.tasks.insert(task, planned).is_none(),
                         "task ids are unique"
                     );
+                }
+                Command::StartMapRun { task, run } => {
+                    let items = match run.items {
+                        asl::step::Items::Given(items) => Value::Array(items),
+                        asl::step::Items::Read { parameters, .. } => parameters,
+                    };
+                    let answer = (self.answer)(&run.state, &items);
+                    let map_run_arn = format!("arn:{}", run.state);
+                    let started = Input::MapRunStarted { task, map_run_arn };
+                    let mut planned = vec![self.plan(now_ms, started)];
+                    planned.extend(self.map_run(now_ms, task, answer, items));
+                    self.tasks.insert(task, planned);
+                }
+                Command::RedriveMapRun { task, map_run_arn } => {
+                    let items = Value::Null;
+                    let answer = (self.answer)(&map_run_arn, &items);
+                    let planned = self.map_run(now_ms, task, answer, items);
+                    self.tasks.insert(task, planned.into_iter().collect());
                 }
                 Command::CancelTask { task } => {
                     for at in self
@@ -229,7 +272,9 @@ pub fn simulate(
             Input::TaskSucceeded { task, .. }
             | Input::TaskFailed { task, .. }
             | Input::TaskSubmitFailed { task, .. }
-            | Input::TaskImpossible { task, .. } => {
+            | Input::TaskImpossible { task, .. }
+            | Input::MapRunSucceeded { task, .. }
+            | Input::MapRunFailed { task, .. } => {
                 world.tasks.remove(task);
             }
             Input::TimerFired { timer } => {

@@ -122,6 +122,9 @@ impl Run {
                 Command::CancelTimer { timer } => self.timers.retain(|other| *other != timer),
                 Command::Record(event) => self.events.push(event),
                 Command::Finished(_) => {}
+                Command::StartMapRun { .. } | Command::RedriveMapRun { .. } => {
+                    unreachable!("the pipeline has no Distributed Map")
+                }
             }
         }
     }

@@ -1,0 +1,348 @@
+//! Owns the reading of what Map states in DISTRIBUTED mode have.
+
+use crate::machine::Count;
+use crate::machine::distributed::{Batcher, Distributed, Format, Reader, Transformation, Writer};
+
+use crate::random::Random;
+
+use super::Builder;
+use super::fields::Fields;
+
+/// Fields that come with DISTRIBUTED mode.
+const FIELDS: [&str; 4] = ["ItemReader", "ItemBatcher", "ResultWriter", "Label"];
+/// AWS's limit for the length of a label, in characters.
+const LABEL_MAX: usize = 40;
+
+impl Builder<'_> {
+    /// Reads the mode of a processor; whether it is DISTRIBUTED.
+    pub(super) fn mode(&mut self, processor: &Fields<'_>) -> bool {
+        let Some(config) = processor.get("ProcessorConfig") else {
+            return false;
+        };
+        let Some(config) = Fields::of(config, &processor.at("ProcessorConfig"), self.report) else {
+            return false;
+        };
+        let kind = config.text("ExecutionType", self.report);
+        let mode = config.text("Mode", self.report);
+        config.finish(self.report);
+        match mode.as_deref() {
+            None | Some("INLINE") => return false,
+            Some("DISTRIBUTED") => {}
+            Some(other) => {
+                let message = format!("there is no mode {other}");
+                let hint = Some("use INLINE or DISTRIBUTED");
+                self.report.error(&config.at("Mode"), message, hint);
+                return false;
+            }
+        }
+        match kind.as_deref() {
+            Some("STANDARD") => {}
+            Some("EXPRESS") => {
+                let what = "Map in DISTRIBUTED mode with ExecutionType EXPRESS";
+                self.report.unsupported(&config.at("ExecutionType"), what);
+            }
+            Some(other) => {
+                let message = format!("there is no execution type {other}");
+                let hint = Some("use STANDARD or EXPRESS");
+                self.report
+                    .error(&config.at("ExecutionType"), message, hint);
+            }
+            None => config.missing("ExecutionType", self.report),
+        }
+        true
+    }
+
+    /// Reads what goes with DISTRIBUTED mode, and refuses it where the mode is another.
+    pub(super) fn distributed(
+        &mut self,
+        name: &str,
+        fields: &Fields<'_>,
+        is: bool,
+        jsonata: bool,
+    ) -> Option<Distributed> {
+        if !is {
+            for field in FIELDS.into_iter().filter(|field| fields.has(field)) {
+                self.report.error(
+                    &fields.at(field),
+                    format!("{field} is only for Map states in DISTRIBUTED mode"),
+                    Some("remove it, or set Mode to DISTRIBUTED"),
+                );
+            }
+            return None;
+        }
+        let label = fields.text("Label", self.report);
+        if let Some(label) = &label
+            && !is_label(label)
+        {
+            let message = format!(
+                "a label has 1 to {LABEL_MAX} characters, and no spaces, brackets, wildcards or special ones"
+            );
+            self.report.error(&fields.at("Label"), message, None);
+        }
+        let label = label.unwrap_or_else(|| label_of(name));
+        if jsonata {
+            // Never run: the state is marked as not supported.
+            FIELDS.iter().for_each(|name| fields.allow(name));
+            return Some(Distributed {
+                label,
+                reader: None,
+                batcher: None,
+                writer: None,
+            });
+        }
+        Some(Distributed {
+            label,
+            reader: self.reader(fields),
+            batcher: self.batcher(fields),
+            writer: self.writer(fields),
+        })
+    }
+
+    fn reader(&mut self, state: &Fields<'_>) -> Option<Reader> {
+        let value = state.get("ItemReader")?;
+        let fields = Fields::of(value, &state.at("ItemReader"), self.report)?;
+        let resource = fields.required_text("Resource", self.report);
+        let parameters = fields.template("Parameters", self.report);
+        let lists = resource
+            .as_deref()
+            .is_some_and(|resource| resource.ends_with(":listObjectsV2"));
+        if let Some(resource) = &resource
+            && ![
+                "arn:aws:states:::s3:getObject",
+                "arn:aws:states:::s3:listObjectsV2",
+            ]
+            .contains(&resource.as_str())
+        {
+            let what = format!("ItemReader with {resource}");
+            self.report.unsupported(&fields.at("Resource"), &what);
+        }
+        let mut format = Format::Objects;
+        let mut max_items = None;
+        match fields.get("ReaderConfig") {
+            Some(config) => {
+                let config = Fields::of(config, &fields.at("ReaderConfig"), self.report)?;
+                max_items = self.max_items(&config);
+                match config.text("Transformation", self.report).as_deref() {
+                    None | Some("NONE") => {}
+                    Some(other) => {
+                        let what = format!("ItemReader with Transformation {other}");
+                        self.report.unsupported(&config.at("Transformation"), &what);
+                    }
+                }
+                if lists {
+                    config.allow("InputType");
+                } else {
+                    format = self.format(&config)?;
+                }
+                config.finish(self.report);
+            }
+            None if lists => {}
+            None => fields.missing("ReaderConfig", self.report),
+        }
+        fields.finish(self.report);
+        Some(Reader {
+            resource: resource?,
+            parameters,
+            format,
+            max_items,
+        })
+    }
+
+    fn max_items(&mut self, config: &Fields<'_>) -> Option<Count> {
+        /// AWS's limit for the items of a Map Run.
+        const MOST: u64 = 100_000_000;
+        config.exclusive(&["MaxItems", "MaxItemsPath"], self.report);
+        let given = config.get("MaxItems").and_then(|value| {
+            let number = value.as_u64().filter(|number| (1..=MOST).contains(number));
+            if number.is_none() {
+                let message = format!("MaxItems must be a whole number from 1 to {MOST}");
+                self.report.error(&config.at("MaxItems"), message, None);
+            }
+            number.map(|number| Count::Given(number as f64))
+        });
+        given.or(config.path("MaxItemsPath", self.report).map(Count::Path))
+    }
+
+    fn format(&mut self, config: &Fields<'_>) -> Option<Format> {
+        let kind = config.required_text("InputType", self.report)?;
+        let location = config.text("CSVHeaderLocation", self.report);
+        let delimiter = config.text("CSVDelimiter", self.report);
+        let headers = config.array("CSVHeaders", self.report);
+        config.allow("ManifestType");
+        let csv = [
+            ("CSVHeaderLocation", location.is_some()),
+            ("CSVDelimiter", delimiter.is_some()),
+            ("CSVHeaders", headers.is_some()),
+        ];
+        if kind != "CSV"
+            && let Some((field, _)) = csv.iter().find(|(_, there)| *there)
+        {
+            let message = format!("{field} goes with InputType CSV only");
+            self.report
+                .error(&config.at(field), message, Some("remove it"));
+        }
+        match kind.as_str() {
+            "JSON" => Some(Format::Json),
+            "JSONL" => Some(Format::JsonLines),
+            "MANIFEST" => {
+                if config.has("ManifestType") {
+                    match config.text("ManifestType", self.report).as_deref() {
+                        Some("S3_INVENTORY") | None => {}
+                        Some(other) => {
+                            let what = format!("ManifestType {other}");
+                            self.report.unsupported(&config.at("ManifestType"), &what);
+                        }
+                    }
+                }
+                Some(Format::Manifest)
+            }
+            "CSV" => {
+                let delimiter = match delimiter.as_deref() {
+                    None | Some("COMMA") => b',',
+                    Some("PIPE") => b'|',
+                    Some("SEMICOLON") => b';',
+                    Some("SPACE") => b' ',
+                    Some("TAB") => b'\t',
+                    Some(other) => {
+                        let message = format!("there is no delimiter {other}");
+                        let hint = Some("use COMMA, PIPE, SEMICOLON, SPACE or TAB");
+                        self.report.error(&config.at("CSVDelimiter"), message, hint);
+                        b','
+                    }
+                };
+                let headers = match (location.as_deref(), headers) {
+                    (Some("FIRST_ROW"), None) => None,
+                    (Some("GIVEN"), Some(headers)) => Some(
+                        headers
+                            .iter()
+                            .filter_map(|header| Some(header.as_str()?.to_owned()))
+                            .collect(),
+                    ),
+                    (Some("FIRST_ROW"), Some(_)) => {
+                        let message = "CSVHeaders goes with CSVHeaderLocation GIVEN";
+                        self.report.error(&config.at("CSVHeaders"), message, None);
+                        None
+                    }
+                    (Some("GIVEN"), None) => {
+                        config.missing("CSVHeaders", self.report);
+                        None
+                    }
+                    (Some(other), _) => {
+                        let message = format!("there is no header location {other}");
+                        let hint = Some("use FIRST_ROW or GIVEN");
+                        self.report
+                            .error(&config.at("CSVHeaderLocation"), message, hint);
+                        None
+                    }
+                    (None, _) => {
+                        config.missing("CSVHeaderLocation", self.report);
+                        None
+                    }
+                };
+                Some(Format::Csv { delimiter, headers })
+            }
+            "PARQUET" => {
+                self.report
+                    .unsupported(&config.at("InputType"), "InputType PARQUET");
+                None
+            }
+            other => {
+                let message = format!("there is no input type {other}");
+                let hint = Some("use CSV, JSON, JSONL or MANIFEST");
+                self.report.error(&config.at("InputType"), message, hint);
+                None
+            }
+        }
+    }
+
+    fn batcher(&mut self, state: &Fields<'_>) -> Option<Batcher> {
+        let value = state.get("ItemBatcher")?;
+        let fields = Fields::of(value, &state.at("ItemBatcher"), self.report)?;
+        let items_max = self.count("MaxItemsPerBatch", "MaxItemsPerBatchPath", 1, &fields);
+        let bytes_max: Option<Count> = self.count(
+            "MaxInputBytesPerBatch",
+            "MaxInputBytesPerBatchPath",
+            1,
+            &fields,
+        );
+        let input = fields.template("BatchInput", self.report);
+        if items_max.is_none() && bytes_max.is_none() {
+            let hint = Some("add MaxItemsPerBatch or MaxInputBytesPerBatch");
+            let message = "the batcher does not say how large a batch is";
+            self.report.error(fields.pointer(), message, hint);
+        }
+        fields.finish(self.report);
+        Some(Batcher {
+            items_max,
+            bytes_max,
+            input,
+        })
+    }
+
+    fn writer(&mut self, state: &Fields<'_>) -> Option<Writer> {
+        let value = state.get("ResultWriter")?;
+        let fields = Fields::of(value, &state.at("ResultWriter"), self.report)?;
+        let resource = fields.text("Resource", self.report);
+        let parameters = fields.template("Parameters", self.report);
+        let mut transformation = Transformation::Full;
+        let mut json_lines = false;
+        if let Some(config) = fields.get("WriterConfig")
+            && let Some(config) = Fields::of(config, &fields.at("WriterConfig"), self.report)
+        {
+            transformation = match config.text("Transformation", self.report).as_deref() {
+                None | Some("NONE") => Transformation::Full,
+                Some("COMPACT") => Transformation::Compact,
+                Some("FLATTEN") => Transformation::Flatten,
+                Some(other) => {
+                    let message = format!("there is no transformation {other}");
+                    let hint = Some("use NONE, COMPACT or FLATTEN");
+                    self.report
+                        .error(&config.at("Transformation"), message, hint);
+                    Transformation::Full
+                }
+            };
+            json_lines = match config.text("OutputType", self.report).as_deref() {
+                None | Some("JSON") => false,
+                Some("JSONL") => true,
+                Some(other) => {
+                    let message = format!("there is no output type {other}");
+                    self.report
+                        .error(&config.at("OutputType"), message, Some("use JSON or JSONL"));
+                    false
+                }
+            };
+            config.finish(self.report);
+        }
+        fields.finish(self.report);
+        let Some(resource) = resource else {
+            self.report
+                .unsupported(fields.pointer(), "ResultWriter without Resource");
+            return None;
+        };
+        if resource != "arn:aws:states:::s3:putObject" {
+            let what = format!("ResultWriter with {resource}");
+            self.report.unsupported(&fields.at("Resource"), &what);
+        }
+        Some(Writer {
+            resource,
+            parameters,
+            transformation,
+            json_lines,
+        })
+    }
+}
+
+fn is_label(label: &str) -> bool {
+    let plain =
+        |c: char| !c.is_whitespace() && !c.is_control() && !"<>{}[]?*\"#%\\^|~`$&,;:/".contains(c);
+    (1..=LABEL_MAX).contains(&label.chars().count()) && label.chars().all(plain)
+}
+
+/// A label for a state that has none: always the same one, and like no other in the machine.
+fn label_of(name: &str) -> String {
+    // FNV-1a
+    let seed = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    Random::new(seed).uuid()
+}
