@@ -61,7 +61,7 @@ impl Events {
         }
         let Some(pattern) = ask
             .event_pattern
-            .filter(|_| ask.schedule_expression.is_none())
+            .filter(|_| ask.schedule_expression.as_deref().is_none_or(str::is_empty))
         else {
             return Err(AwsError::validation(
                 "local plays rules with an EventPattern only; use AWS itself for schedules.",

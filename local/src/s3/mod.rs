@@ -75,6 +75,7 @@ pub async fn answer(service: S3Service, request: Request) -> Response<Body> {
         }
         return response;
     }
+    let bucket = made(&request);
     let request = request.map(s3s::Body::http_body_unsync);
     let mut response = match service.call(request).await {
         Ok(response) => response.map(Body::new),
@@ -85,10 +86,22 @@ pub async fn answer(service: S3Service, request: Request) -> Response<Body> {
             response
         }
     };
+    if let Some(bucket) = bucket.filter(|_| response.status().is_success())
+        && let Ok(arn) = HeaderValue::from_str(&format!("arn:aws:s3:::{bucket}"))
+    {
+        response.headers_mut().insert("x-amz-bucket-arn", arn);
+    }
     if let Some(origin) = origin {
         allow(&mut response, origin);
     }
     response
+}
+
+/// The bucket that a request is to make.
+fn made(request: &Request) -> Option<String> {
+    let path = request.uri().path().trim_matches('/');
+    let plain = request.method() == Method::PUT && request.uri().query().is_none();
+    (plain && !path.is_empty() && !path.contains('/')).then(|| path.to_owned())
 }
 
 /// What a bucket's CORS rule would say: every origin of this laptop may read and upload.

@@ -13,6 +13,17 @@ pub fn of_execution(machine: &str, name: &str) -> String {
     format!("arn:aws:states:{REGION}:{ACCOUNT}:execution:{machine}:{name}")
 }
 
+/// The ARN of a Map Run.
+pub fn of_map_run(machine: &str, label: &str, id: &str) -> String {
+    format!("arn:aws:states:{REGION}:{ACCOUNT}:mapRun:{machine}/{label}:{id}")
+}
+
+/// The name of the state machine in an execution's ARN, also of one that is a child of a Map Run.
+pub fn machine_of_execution(execution_arn: &str) -> &str {
+    let name = execution_arn.split(':').nth(6).unwrap_or_default();
+    name.split('/').next().unwrap_or_default()
+}
+
 /// The ARN of an activity.
 pub fn of_activity(name: &str) -> String {
     format!("arn:aws:states:{REGION}:{ACCOUNT}:activity:{name}")
@@ -81,6 +92,9 @@ mod tests {
 
     #[test]
     fn arns() {
+        let child = of_execution("m/label", "e");
+        assert_eq!(machine_of_execution(&child), "m");
+        assert!(check(&of_map_run("m", "label", "id"), "mapRun").is_ok());
         assert!(check(&of_machine("m"), "stateMachine").is_ok());
         assert!(check(&of_execution("m", "e"), "execution").is_ok());
         assert!(check(&of_machine("m"), "execution").is_err());

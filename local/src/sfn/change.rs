@@ -5,6 +5,7 @@ use asl::Outcome;
 use serde_json::{Value, json};
 
 use super::journal::Status;
+use super::map_run::ChildOf;
 use crate::events::envelope;
 
 /// Most bytes of input and output in an event, as escaped JSON; larger ones are left out.
@@ -25,6 +26,8 @@ pub struct Facts {
     pub input: String,
     /// Milliseconds since the epoch.
     pub started_at_ms: i64,
+    /// The Map Run that it is a child of, if it is one.
+    pub child: Option<ChildOf>,
 }
 
 /// The row for an outcome.
@@ -135,6 +138,7 @@ mod tests {
             machine_arn: "arn:m".into(),
             input,
             started_at_ms: 1_700_000_000_123,
+            child: None,
         }
     }
 

@@ -11,16 +11,16 @@ use asl::{
     Command, Execution, HistoryEvent, Input, Outcome, Resource, Start, StateMachine, TaskId,
 };
 use serde_json::Value;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::AbortHandle;
 
 use super::Sfn;
 use super::activity::{Offer, Offers};
 use super::change::{self, Facts};
-use super::errand::Nested;
 use super::input;
 use super::integration::{Caller, Peers};
 use super::journal::{Entry, Journal, NewExecution, Row, Step};
+use super::map_run::{Begin, MapRuns};
 use super::timer::Timers;
 use crate::wire::now_ms;
 
@@ -32,6 +32,9 @@ pub struct Driver {
     /// What activities' workers may take.
     pub(super) offers: Offers,
     /// Who waits for the end of an execution, by its ARN.
+    pub(super) map_runs: MapRuns,
+    /// Everything that was running has been taken up again.
+    pub(super) ready: watch::Sender<bool>,
     pub(super) ends: Mutex<HashMap<String, Vec<oneshot::Sender<()>>>>,
     running: Mutex<HashMap<i64, Arc<Mutex<Running>>>>,
 }
@@ -39,7 +42,7 @@ pub struct Driver {
 /// An execution that is not over.
 pub struct Running {
     facts: Facts,
-    execution: Execution,
+    pub(super) execution: Execution,
     /// The number of its next step.
     seq: i64,
     last_event_id: i64,
@@ -47,10 +50,12 @@ pub struct Running {
     clock_ms: i64,
     /// How often it was redriven, and when last.
     redrives: (i64, Option<i64>),
-    tasks: HashMap<u64, AbortHandle>,
+    pub(super) tasks: HashMap<u64, AbortHandle>,
     timers: HashSet<u64>,
     /// The executions that its tasks have started and wait for, by task.
     pub(super) nested: HashMap<u64, String>,
+    /// Which of its tasks are Map Runs.
+    pub(super) map_runs: HashSet<u64>,
 }
 
 impl Running {
@@ -73,6 +78,7 @@ impl Running {
             tasks: HashMap::new(),
             timers: HashSet::new(),
             nested: HashMap::new(),
+            map_runs: HashSet::new(),
         }
     }
 
@@ -135,6 +141,8 @@ impl Driver {
             timers: timers.clone(),
             offers: Offers::default(),
             ends: Mutex::default(),
+            map_runs: MapRuns::default(),
+            ready: watch::Sender::new(false),
             running: Mutex::default(),
         });
         let waiting = Arc::downgrade(&driver);
@@ -160,7 +168,18 @@ impl Driver {
         machine: Arc<StateMachine>,
         start: Start,
     ) -> oneshot::Receiver<bool> {
-        let (id, at_ms) = (new.id, new.started_at_ms);
+        self.start_in(new, machine, None, start)
+    }
+
+    /// Starts an execution of a machine, or of the processor of one of its Map states.
+    pub fn start_in(
+        self: &Arc<Self>,
+        new: NewExecution,
+        machine: Arc<StateMachine>,
+        map_state: Option<&str>,
+        start: Start,
+    ) -> oneshot::Receiver<bool> {
+        let (id, at_ms, child) = (new.id, new.started_at_ms, new.child);
         let facts = Facts {
             id,
             arn: new.arn.clone(),
@@ -168,21 +187,31 @@ impl Driver {
             machine_arn: start.state_machine_arn.clone(),
             input: new.input.clone(),
             started_at_ms: at_ms,
+            child,
         };
         let running = change::status(id, at_ms, &Outcome::Running, None);
         let event = change::event(&facts, &running, (0, None));
-        let (execution, commands) = Execution::start(machine, start, at_ms);
+        let (answer, started) = oneshot::channel();
+        let begun = match map_state {
+            None => Some(Execution::start(machine, start, at_ms)),
+            Some(state) => Execution::start_processor(machine, state, start, at_ms),
+        };
+        let Some((execution, commands)) = begun else {
+            // The caller sees that nothing answers.
+            return started;
+        };
         let mut running = Running::new(facts, execution, 0, 0, at_ms, (0, None));
         let (step, acts) = running.step(at_ms, None, commands);
         let mut rows = vec![Row::Started(new), Row::Event(event)];
         rows.extend(step);
-        let (answer, started) = oneshot::channel();
         let driver = self.clone();
         self.journal.append(Entry {
             rows,
             committed: Box::new(move |written| {
                 if written {
                     driver.take(running, acts);
+                } else if let Some(child) = child {
+                    driver.map_runs.ended(child, false);
                 }
                 let _ = answer.send(written);
             }),
@@ -196,18 +225,6 @@ impl Driver {
         let running = Arc::new(Mutex::new(running));
         lock(&self.running).insert(id, running);
         self.act(id, acts);
-    }
-
-    /// Goes on waiting for an execution that a task of an execution has started.
-    pub fn follow_again(self: &Arc<Self>, id: i64, nested: Nested) {
-        let Some(running) = self.find(id) else {
-            return;
-        };
-        let task = nested.task.0;
-        let driver = self.clone();
-        let mut running = lock(&running);
-        let work = tokio::spawn(async move { driver.follow(id, nested).await });
-        running.tasks.insert(task, work.abort_handle());
     }
 
     /// Makes Step Functions known to the tasks that call it.
@@ -254,7 +271,8 @@ impl Driver {
     }
 
     /// Ends an execution that cannot go on, with an event that says so.
-    pub fn give_up(&self, facts: &Facts, seq: i64, last_event_id: i64, cause: &str) {
+    pub fn give_up(self: &Arc<Self>, facts: &Facts, seq: i64, last_event_id: i64, cause: &str) {
+        let (driver, child) = (self.clone(), facts.child);
         let at_ms = now_ms();
         let outcome = Outcome::Failed {
             error: Some("States.Runtime".into()),
@@ -285,7 +303,11 @@ impl Driver {
                 Row::Event(change::event(facts, &status, (0, None))),
                 Row::Status(status),
             ],
-            committed: Box::new(|_| {}),
+            committed: Box::new(move |_| {
+                if let Some(child) = child {
+                    driver.map_runs.ended(child, false);
+                }
+            }),
         });
     }
 
@@ -337,7 +359,10 @@ impl Driver {
             Input::TaskSucceeded { task, .. }
             | Input::TaskFailed { task, .. }
             | Input::TaskSubmitFailed { task, .. }
-            | Input::TaskImpossible { task, .. } => {
+            | Input::TaskImpossible { task, .. }
+            | Input::MapRunSucceeded { task, .. }
+            | Input::MapRunFailed { task, .. } => {
+                running.map_runs.remove(&task.0);
                 running.tasks.remove(&task.0);
             }
             Input::TimerFired { timer } => {
@@ -414,7 +439,16 @@ impl Driver {
                     };
                     running.tasks.insert(task.0, work.abort_handle());
                 }
+                Command::StartMapRun { task, run } => {
+                    self.begin_map_run(id, &mut running, task, Begin::New(run));
+                }
+                Command::RedriveMapRun { task, map_run_arn } => {
+                    self.begin_map_run(id, &mut running, task, Begin::Again(map_run_arn));
+                }
                 Command::CancelTask { task } => {
+                    if running.map_runs.remove(&task.0) {
+                        self.abort_map_run(id, task);
+                    }
                     self.offers.withdraw(id, Some(task));
                     if let Some(nested) = running.nested.remove(&task.0) {
                         self.stop_nested(nested);
@@ -431,7 +465,11 @@ impl Driver {
                     running.timers.remove(&timer.0);
                     self.timers.cancel(id, timer.0);
                 }
-                Command::Finished(_) => {
+                Command::Finished(outcome) => {
+                    if let Some(child) = running.facts.child {
+                        let succeeded = matches!(outcome, Outcome::Succeeded { .. });
+                        self.map_runs.ended(child, succeeded);
+                    }
                     self.offers.withdraw(id, None);
                     for work in std::mem::take(&mut running.tasks).into_values() {
                         work.abort();

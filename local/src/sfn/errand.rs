@@ -24,6 +24,18 @@ pub struct Nested {
 }
 
 impl Driver {
+    /// Goes on waiting for an execution that a task of an execution has started.
+    pub fn follow_again(self: &Arc<Self>, id: i64, nested: Nested) {
+        let Some(running) = self.find(id) else {
+            return;
+        };
+        let task = nested.task.0;
+        let driver = self.clone();
+        let mut running = lock(&running);
+        let work = tokio::spawn(async move { driver.follow(id, nested).await });
+        running.tasks.insert(task, work.abort_handle());
+    }
+
     /// Has a task done, and tells its execution.
     pub(super) async fn perform(
         self: &Arc<Self>,

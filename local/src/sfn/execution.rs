@@ -24,10 +24,14 @@ const STATUSES: &str = "SUCCEEDED, TIMED_OUT, PENDING_REDRIVE, ABORTED, FAILED, 
 const SELECT: &str = "SELECT e.id, e.revision, e.arn, e.name, e.seed, e.status, e.input, e.output,
         e.error, e.cause, e.trace_header, e.started_at_ms, e.stopped_at_ms, e.redrive_refusal,
         e.redrive_count, e.redriven_at_ms, e.redrive_token,
-        m.arn AS machine_arn, m.name AS machine_name, m.deleting, r.role_arn
+        m.arn || COALESCE('/' || mr.label, '') AS machine_arn,
+        m.name || COALESCE('/' || mr.label, '') AS machine_name, m.deleting, r.role_arn,
+        c.map_run, c.number AS map_number, mr.state AS map_state, mr.arn AS map_run_arn
     FROM sfn_executions e
     JOIN sfn_machines m ON m.id = e.machine
-    JOIN sfn_revisions r ON r.id = e.revision";
+    JOIN sfn_revisions r ON r.id = e.revision
+    LEFT JOIN sfn_map_children c ON c.execution = e.id
+    LEFT JOIN sfn_map_runs mr ON mr.id = c.map_run";
 
 /// An execution as the store has it.
 #[derive(Debug, FromRow)]
@@ -53,6 +57,11 @@ pub struct ExecutionRow {
     pub machine_name: String,
     pub deleting: bool,
     pub role_arn: String,
+    /// The Map Run that it is a child of, which child, of which state, and the Map Run's ARN.
+    pub map_run: Option<i64>,
+    pub map_number: Option<i64>,
+    pub map_state: Option<String>,
+    pub map_run_arn: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -139,9 +148,7 @@ impl Sfn {
         if let Some(answer) = self.started_already(&execution_arn, &input_text).await? {
             return answer;
         }
-        let id = self
-            .next_execution
-            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let id = self.new_execution_id();
         let seed = (Uuid::new_v4().as_u128() as u64).cast_signed();
         let started_at_ms = now_ms();
         let row = ExecutionRow {
@@ -166,6 +173,10 @@ impl Sfn {
             machine_name: machine.name.clone(),
             deleting: false,
             role_arn: machine.revision.role_arn.clone(),
+            map_run: None,
+            map_number: None,
+            map_state: None,
+            map_run_arn: None,
         };
         let new = NewExecution {
             id,
@@ -177,6 +188,7 @@ impl Sfn {
             input: input_text.clone(),
             trace_header: ask.trace_header,
             started_at_ms,
+            child: None,
         };
         let parsed = self.parsed(machine.revision.id).await?;
         let started = self.driver.start(new, parsed, restore::start(&row));
@@ -188,6 +200,12 @@ impl Sfn {
             Some(answer) => answer,
             None => Err(super::machine::no_such_machine(&machine.arn)),
         }
+    }
+
+    /// The number of the next execution.
+    pub(super) fn new_execution_id(&self) -> i64 {
+        self.next_execution
+            .fetch_add(1, std::sync::atomic::Ordering::Relaxed)
     }
 
     /// What StartExecution answers when there is an execution of that ARN: the same again while it runs with the
@@ -237,6 +255,9 @@ impl Sfn {
         if let Some(at_ms) = row.stopped_at_ms {
             answer["stopDate"] = epoch_seconds(at_ms);
         }
+        if let Some(map_run_arn) = &row.map_run_arn {
+            answer["mapRunArn"] = json!(map_run_arn);
+        }
         if included {
             answer["input"] = json!(row.input);
         }
@@ -268,6 +289,9 @@ impl Sfn {
                 answer["redriveStatus"] = json!("NOT_REDRIVABLE");
                 answer["redriveStatusReason"] = json!(reason);
             }
+            None if row.map_run.is_some() => {
+                answer["redriveStatus"] = json!("REDRIVABLE_BY_MAP_RUN");
+            }
             None => answer["redriveStatus"] = json!("REDRIVABLE"),
         }
         Ok(answer)
@@ -276,10 +300,22 @@ impl Sfn {
     pub(super) async fn list_executions(&self, ask: ListExecutions) -> Result<Value, AwsError> {
         let machine_arn = match (&ask.state_machine_arn, &ask.map_run_arn) {
             (Some(arn), None) => arn,
-            (None, Some(_)) => {
-                return Err(AwsError::validation(
-                    "local has no Map Runs; list the executions of a state machine.",
-                ));
+            (None, Some(map_run_arn)) => {
+                check_status(ask.status_filter.as_deref())?;
+                let redriven = match ask.redrive_filter.as_deref() {
+                    None => None,
+                    Some("REDRIVEN") => Some(true),
+                    Some("NOT_REDRIVEN") => Some(false),
+                    Some(other) => {
+                        return Err(AwsError::validation(format!(
+                            "1 validation error detected: Value '{other}' at 'redriveFilter' failed to satisfy constraint: Member must satisfy enum value set: [REDRIVEN, NOT_REDRIVEN]"
+                        )));
+                    }
+                };
+                let (status, next) = (ask.status_filter.as_deref(), ask.next_token.as_deref());
+                return self
+                    .list_children(map_run_arn, status, redriven, ask.max_results, next)
+                    .await;
             }
             _ => {
                 return Err(AwsError::validation(
@@ -287,17 +323,11 @@ impl Sfn {
                 ));
             }
         };
-        if let Some(status) = &ask.status_filter {
-            if !STATUSES.split(", ").any(|known| known == status) {
-                return Err(AwsError::validation(format!(
-                    "1 validation error detected: Value '{status}' at 'statusFilter' failed to satisfy constraint: Member must satisfy enum value set: [{STATUSES}]"
-                )));
-            }
-            if status == "PENDING_REDRIVE" {
-                return Err(AwsError::validation(
-                    "The PENDING_REDRIVE status filter needs a mapRunArn",
-                ));
-            }
+        check_status(ask.status_filter.as_deref())?;
+        if ask.status_filter.as_deref() == Some("PENDING_REDRIVE") {
+            return Err(AwsError::validation(
+                "The PENDING_REDRIVE status filter needs a mapRunArn",
+            ));
         }
         if ask.redrive_filter.is_some() {
             return Err(AwsError::validation(
@@ -313,6 +343,9 @@ impl Sfn {
              FROM sfn_executions WHERE machine = ",
         );
         query.push_bind(machine.id);
+        query.push(
+            " AND NOT EXISTS (SELECT 1 FROM sfn_map_children c WHERE c.execution = sfn_executions.id)",
+        );
         if let Some(status) = &ask.status_filter {
             query.push(" AND status = ").push_bind(status);
         }
@@ -372,6 +405,12 @@ impl Sfn {
             .bind(before_ms)
             .execute(&mut *transaction)
             .await?;
+        for statement in [
+            "DELETE FROM sfn_map_runs WHERE execution NOT IN (SELECT id FROM sfn_executions)",
+            "DELETE FROM sfn_map_children WHERE map_run NOT IN (SELECT id FROM sfn_map_runs)",
+        ] {
+            sqlx::query(statement).execute(&mut *transaction).await?;
+        }
         transaction.commit().await?;
         Ok(())
     }
@@ -402,6 +441,17 @@ impl Listed {
             item["redriveDate"] = epoch_seconds(at_ms);
         }
         item
+    }
+}
+
+fn check_status(status: Option<&str>) -> Result<(), AwsError> {
+    match status {
+        Some(status) if !STATUSES.split(", ").any(|known| known == status) => {
+            Err(AwsError::validation(format!(
+                "1 validation error detected: Value '{status}' at 'statusFilter' failed to satisfy constraint: Member must satisfy enum value set: [{STATUSES}]"
+            )))
+        }
+        _ => Ok(()),
     }
 }
 

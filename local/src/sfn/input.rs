@@ -42,6 +42,19 @@ enum Stored {
         error: Option<String>,
         cause: Option<String>,
     },
+    MapRunStarted {
+        task: u64,
+        arn: String,
+    },
+    MapRunSucceeded {
+        task: u64,
+        output: Value,
+    },
+    MapRunFailed {
+        task: u64,
+        error: String,
+        cause: String,
+    },
     TimerFired {
         timer: u64,
     },
@@ -80,6 +93,19 @@ pub fn write(input: &Input) -> String {
             output,
         },
         Input::TaskFailed { task, error, cause } => Stored::TaskFailed {
+            task: task.0,
+            error,
+            cause,
+        },
+        Input::MapRunStarted { task, map_run_arn } => Stored::MapRunStarted {
+            task: task.0,
+            arn: map_run_arn,
+        },
+        Input::MapRunSucceeded { task, output } => Stored::MapRunSucceeded {
+            task: task.0,
+            output,
+        },
+        Input::MapRunFailed { task, error, cause } => Stored::MapRunFailed {
             task: task.0,
             error,
             cause,
@@ -123,6 +149,19 @@ pub fn read(text: &str) -> Result<Input, serde_json::Error> {
             error,
             cause,
         },
+        Stored::MapRunStarted { task, arn } => Input::MapRunStarted {
+            task: TaskId(task),
+            map_run_arn: arn,
+        },
+        Stored::MapRunSucceeded { task, output } => Input::MapRunSucceeded {
+            task: TaskId(task),
+            output,
+        },
+        Stored::MapRunFailed { task, error, cause } => Input::MapRunFailed {
+            task: TaskId(task),
+            error,
+            cause,
+        },
         Stored::TimerFired { timer } => Input::TimerFired {
             timer: TimerId(timer),
         },
@@ -159,6 +198,19 @@ mod tests {
                 task,
                 error: Some("E".into()),
                 cause: None,
+            },
+            Input::MapRunStarted {
+                task,
+                map_run_arn: "arn".into(),
+            },
+            Input::MapRunSucceeded {
+                task,
+                output: json!([1]),
+            },
+            Input::MapRunFailed {
+                task,
+                error: "E".into(),
+                cause: "c".into(),
             },
             Input::ActivityScheduled { task },
             Input::ActivityStarted {

@@ -11,6 +11,7 @@ use serde_json::Value;
 use sqlx::SqliteConnection;
 use tokio::sync::mpsc;
 
+use super::map_run::ChildOf;
 use crate::events::Events;
 use crate::sqs::Sent;
 use crate::store::Store;
@@ -61,6 +62,8 @@ pub struct NewExecution {
     pub trace_header: Option<String>,
     /// Milliseconds since the epoch.
     pub started_at_ms: i64,
+    /// The Map Run that starts it, if one does.
+    pub child: Option<ChildOf>,
 }
 
 /// One input of an execution and what it recorded.
@@ -199,7 +202,7 @@ async fn insert(
         "INSERT INTO sfn_executions (id, machine, revision, arn, name, seed, status, input,
             trace_header, started_at_ms, listed_at_ms)
          SELECT ?, id, ?, ?, ?, ?, 'RUNNING', ?, ?, ?, ?
-         FROM sfn_machines WHERE id = ? AND NOT deleting
+         FROM sfn_machines WHERE id = ? AND (NOT deleting OR ?)
          ON CONFLICT (arn) DO NOTHING",
     )
     .bind(new.id)
@@ -212,8 +215,17 @@ async fn insert(
     .bind(new.started_at_ms)
     .bind(new.started_at_ms)
     .bind(new.machine)
-    .execute(connection)
+    .bind(new.child.is_some())
+    .execute(&mut *connection)
     .await?;
+    if let Some(child) = new.child {
+        sqlx::query("UPDATE sfn_map_children SET execution = ? WHERE map_run = ? AND number = ?")
+            .bind(new.id)
+            .bind(child.map_run)
+            .bind(child.number)
+            .execute(connection)
+            .await?;
+    }
     Ok(inserted.rows_affected() > 0)
 }
 

@@ -19,6 +19,7 @@ mod input;
 mod integration;
 mod journal;
 mod machine;
+mod map_run;
 mod redrive;
 mod restore;
 mod tags;
@@ -47,12 +48,14 @@ const OPERATIONS: &[&str] = &[
     "DeleteStateMachine",
     "DescribeActivity",
     "DescribeExecution",
+    "DescribeMapRun",
     "DescribeStateMachine",
     "DescribeStateMachineForExecution",
     "GetActivityTask",
     "GetExecutionHistory",
     "ListActivities",
     "ListExecutions",
+    "ListMapRuns",
     "ListStateMachines",
     "ListTagsForResource",
     "RedriveExecution",
@@ -63,6 +66,7 @@ const OPERATIONS: &[&str] = &[
     "StopExecution",
     "TagResource",
     "UntagResource",
+    "UpdateMapRun",
     "UpdateStateMachine",
     "ValidateStateMachineDefinition",
 ];
@@ -146,7 +150,7 @@ pub struct Sfn {
 impl Sfn {
     /// Opens the executions in the store and goes on with those that were running.
     pub async fn open(store: Store, peers: Peers) -> Result<Arc<Sfn>, AwsError> {
-        for statement in TABLES {
+        for statement in TABLES.iter().chain(map_run::TABLES) {
             sqlx::query(*statement).execute(&store.db).await?;
         }
         let last: Option<i64> = sqlx::query_scalar("SELECT MAX(id) FROM sfn_executions")
@@ -164,6 +168,8 @@ impl Sfn {
         sfn.finish_deletions().await?;
         sfn.forget_old().await?;
         sfn.resume_all().await?;
+        sfn.abort_orphans().await?;
+        sfn.driver.ready();
         Ok(sfn)
     }
 
@@ -188,6 +194,9 @@ impl Sfn {
             "StartExecution" => self.start_execution(input(body)?).await,
             "StopExecution" => self.stop_execution(input(body)?).await,
             "DescribeExecution" => self.describe_execution(input(body)?).await,
+            "DescribeMapRun" => self.describe_map_run(input(body)?).await,
+            "ListMapRuns" => self.list_map_runs(input(body)?).await,
+            "UpdateMapRun" => self.update_map_run(input(body)?).await,
             "ListExecutions" => self.list_executions(input(body)?).await,
             "GetExecutionHistory" => self.get_execution_history(input(body)?).await,
             "RedriveExecution" => self.redrive_execution(input(body)?).await,

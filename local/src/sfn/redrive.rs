@@ -58,6 +58,10 @@ impl Sfn {
         if let Some(reason) = row.refusal(now_ms) {
             return Err(refused(&reason));
         }
+        if row.map_run.is_some() {
+            let reason = "Execution is a child of a Map Run and is redriven with its parent";
+            return Err(refused(reason));
+        }
         let restored = match self.restore(&row).await {
             Ok(restored) => restored,
             Err(RestoreError::Store(error)) => return Err(error),
@@ -71,6 +75,33 @@ impl Sfn {
             .await
             .map_err(|_| AwsError::new(500, "InternalServerError", "local is stopping."))?;
         Ok(json!({"redriveDate": epoch_seconds(at_ms)}))
+    }
+}
+
+impl Sfn {
+    /// Goes on with a child of a Map Run that did not end well; false if that cannot be.
+    pub(super) async fn redrive_child(&self, execution: i64) -> Result<bool, AwsError> {
+        let _alone = self.redriving.lock().await;
+        let row = self.execution_by_id(execution).await?;
+        if row.status == "RUNNING" {
+            // A crash came between its redrive and what was to be written about that.
+            return Ok(true);
+        }
+        if row.refusal(now_ms()).is_some() {
+            return Ok(false);
+        }
+        let restored = match self.restore(&row).await {
+            Ok(restored) => restored,
+            Err(RestoreError::Store(error)) => return Err(error),
+            Err(error) => {
+                tracing::error!(execution = %row.arn, %error, "a child cannot be redriven");
+                return Ok(false);
+            }
+        };
+        if restored.running.redrive_refusal().is_some() {
+            return Ok(false);
+        }
+        Ok(self.driver.redrive(restored.running, None).await.is_ok())
     }
 }
 

@@ -18,6 +18,7 @@ use super::driver::Running;
 use super::errand::Nested;
 use super::execution::ExecutionRow;
 use super::integration::is_nested;
+use super::map_run::ChildOf;
 use crate::wire::AwsError;
 
 /// Most definitions that are kept parsed.
@@ -76,7 +77,9 @@ impl Outstanding {
             Input::TaskSucceeded { task, .. }
             | Input::TaskFailed { task, .. }
             | Input::TaskSubmitFailed { task, .. }
-            | Input::TaskImpossible { task, .. } => {
+            | Input::TaskImpossible { task, .. }
+            | Input::MapRunSucceeded { task, .. }
+            | Input::MapRunFailed { task, .. } => {
                 self.tasks.remove(&task.0);
                 self.nested.remove(&task.0);
             }
@@ -107,7 +110,9 @@ impl Outstanding {
         for command in commands {
             match &command {
                 Command::Record(event) => self.last_event_id = event.id,
-                Command::InvokeTask { task, .. } => {
+                Command::InvokeTask { task, .. }
+                | Command::StartMapRun { task, .. }
+                | Command::RedriveMapRun { task, .. } => {
                     self.tasks.insert(task.0, command);
                 }
                 Command::CancelTask { task } => {
@@ -142,12 +147,17 @@ struct StepRow {
 /// Applies the steps once more and holds what they record against what they recorded.
 fn replay(
     machine: Arc<StateMachine>,
+    map_state: Option<&str>,
     start: Start,
     started_at_ms: i64,
     steps: &[StepRow],
 ) -> Result<(Execution, Outstanding), RestoreError> {
     let mut outstanding = Outstanding::default();
-    let (mut execution, commands) = Execution::start(machine, start, started_at_ms);
+    let (mut execution, commands) = match map_state {
+        None => Execution::start(machine, start, started_at_ms),
+        Some(state) => Execution::start_processor(machine, state, start, started_at_ms)
+            .ok_or(RestoreError::Broken)?,
+    };
     outstanding.see(commands);
     for step in steps {
         let diverged = RestoreError::Diverged { seq: step.seq };
@@ -217,7 +227,8 @@ impl Sfn {
         let start = start(row);
         let started_at_ms = row.started_at_ms;
         // A defect of the engine must cost one execution and not the start of local.
-        let replay = || replay(machine, start, started_at_ms, &steps);
+        let map_state = row.map_state.as_deref();
+        let replay = || replay(machine, map_state, start, started_at_ms, &steps);
         let (execution, outstanding) =
             catch_unwind(AssertUnwindSafe(replay)).unwrap_or(Err(RestoreError::Broken))?;
         let (next_seq, clock_ms) = match steps.last() {
@@ -285,5 +296,9 @@ fn facts(row: &ExecutionRow) -> Facts {
         machine_arn: row.machine_arn.clone(),
         input: row.input.clone(),
         started_at_ms: row.started_at_ms,
+        child: row
+            .map_run
+            .zip(row.map_number)
+            .map(|(map_run, number)| ChildOf { map_run, number }),
     }
 }

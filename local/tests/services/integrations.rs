@@ -9,20 +9,20 @@ use crate::executions::wait_forever;
 use crate::states::{Remote, States, types};
 
 /// A machine of one task.
-fn task(resource: &str, parameters: Value) -> Value {
+pub fn task(resource: &str, parameters: Value) -> Value {
     json!({"StartAt": "Do", "States": {
         "Do": {"Type": "Task", "Resource": resource, "Parameters": parameters, "End": true},
     }})
 }
 
 /// Runs a task in a machine of its own; gives how its execution ended.
-async fn done(aws: &impl States, queue: &str, name: &str, definition: Value) -> Value {
+pub async fn done(aws: &impl States, queue: &str, name: &str, definition: Value) -> Value {
     let machine = aws.machine(name, definition).await;
     let execution = aws.run(&machine, name, json!({})).await;
     aws.end(queue, &execution).await
 }
 
-fn output(told: &Value) -> Value {
+pub fn output(told: &Value) -> Value {
     assert_eq!(told["status"], "SUCCEEDED", "{told}");
     serde_json::from_str(told["output"].as_str().unwrap()).unwrap()
 }

@@ -11,6 +11,7 @@ mod integrations;
 mod lambda;
 mod logs;
 mod machines;
+mod map_runs;
 mod queues;
 mod registry;
 mod s3;
