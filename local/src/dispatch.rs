@@ -1,7 +1,7 @@
 //! Which service answers a request: by `X-Amz-Target`, else by path, else S3.
 //!
 //! The order is by cost and by traffic: one header lookup finds the JSON services, one look at the
-//! path's first bytes finds the registry and Lambda, everything else is S3's.
+//! path's first bytes finds the registry and Lambda, a form is for STS, everything else is S3's.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -44,6 +44,9 @@ async fn answer(State(services): State<Arc<Services>>, request: Request) -> Resp
     }
     if path == "/_gantry/health" {
         return wire::rest_answer(StatusCode::OK, &serde_json::json!({"status": "ok"}));
+    }
+    if crate::sts::owns(&request) {
+        return crate::sts::answer(request).await;
     }
     crate::s3::answer(services.s3.clone(), request).await
 }

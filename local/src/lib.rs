@@ -18,6 +18,7 @@ pub mod registry;
 pub mod s3;
 pub mod sfn;
 pub mod sqs;
+pub mod sts;
 
 mod serve;
 

@@ -153,9 +153,9 @@ impl Builder<'_> {
         const MOST: u64 = 100_000_000;
         config.exclusive(&["MaxItems", "MaxItemsPath"], self.report);
         let given = config.get("MaxItems").and_then(|value| {
-            let number = value.as_u64().filter(|number| (1..=MOST).contains(number));
+            let number = value.as_u64().filter(|number| *number <= MOST);
             if number.is_none() {
-                let message = format!("MaxItems must be a whole number from 1 to {MOST}");
+                let message = format!("MaxItems must be a whole number from 0 to {MOST}");
                 self.report.error(&config.at("MaxItems"), message, None);
             }
             number.map(|number| Count::Given(number as f64))

@@ -22,8 +22,6 @@ use super::{Command, Execution, TaskId};
 
 /// Most children that AWS runs at once.
 const CONCURRENCY_MAX: u64 = 10_000;
-/// Most items of a Map Run.
-const ITEMS_MAX: u64 = 100_000_000;
 
 /// A Map Run that is to be run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -63,8 +61,8 @@ pub enum Items {
         parameters: Value,
         /// How the items are written.
         format: Format,
-        /// At most so many are used.
-        items_max: u64,
+        /// `MaxItems` or what its path leads to; the reader refuses what is not positive.
+        items_max: Option<i64>,
     },
 }
 
@@ -129,13 +127,15 @@ impl Execution {
         let items = match (given, &distributed.reader) {
             (Some(items), _) => Items::Given(items),
             (None, Some(reader)) => {
-                let items_max = reader.max_items.as_ref();
-                let most = self.whole(id, items_max, "MaxItemsPath", &input)?;
+                let items_max = match &reader.max_items {
+                    None => None,
+                    Some(count) => Some(self.integer(id, count, "MaxItemsPath", &input)?),
+                };
                 Items::Read {
                     resource: reader.resource.clone(),
                     parameters: self.given(id, reader.parameters.as_ref(), &input)?,
                     format: reader.format.clone(),
-                    items_max: most.unwrap_or(ITEMS_MAX).min(ITEMS_MAX),
+                    items_max,
                 }
             }
             (None, None) => unreachable!("items are read or given"),
@@ -253,11 +253,29 @@ impl Execution {
         input: &Data,
     ) -> Result<Option<u64>, Failure> {
         let Some(count) = count else { return Ok(None) };
-        match self.counted(id, count, input) {
-            Ok(number) if number >= 1.0 && number.fract() == 0.0 => Ok(Some(number as u64)),
-            Ok(number) => Err(self.runtime(
+        match self.integer(id, count, field, input)? {
+            number @ 1.. => Ok(Some(number as u64)),
+            number => Err(self.runtime(
                 id,
                 format!("The {field} field must refer to a positive integer, but was {number}"),
+            )),
+        }
+    }
+
+    fn integer(
+        &mut self,
+        id: StrandId,
+        count: &Count,
+        field: &str,
+        input: &Data,
+    ) -> Result<i64, Failure> {
+        match self.counted(id, count, input) {
+            Ok(number) if number.fract() == 0.0 => Ok(number as i64),
+            Ok(number) => Err(self.runtime(
+                id,
+                format!(
+                    "The {field} field refers to value \"{number}\" which is not a valid integer"
+                ),
             )),
             Err((path, value)) => Err(self.runtime(
                 id,

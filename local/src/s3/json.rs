@@ -195,6 +195,7 @@ impl Storage {
         };
         let mut checksum = flate2::Crc::new();
         checksum.update(&body);
+        let sum = STANDARD.encode(checksum.sum().to_be_bytes());
         let metadata = ask.0["Metadata"].as_object().map(|metadata| {
             let texts = metadata.iter();
             texts
@@ -208,12 +209,12 @@ impl Storage {
             content_length: i64::try_from(body.len()).ok(),
             body: Some(s3s::Body::from(body).into()),
             content_type: Some(content_type.unwrap_or("text/plain; charset=UTF-8".to_owned())),
+            checksum_crc32: Some(sum.clone()),
             metadata,
             ..Default::default()
         };
         let written = done(self.objects.put_object(request(input)).await)?;
         let mut answer = Map::new();
-        let sum = STANDARD.encode(checksum.sum().to_be_bytes());
         answer.insert("ChecksumCRC32".into(), json!(sum));
         answer.insert("ChecksumType".into(), json!("FULL_OBJECT"));
         put(&mut answer, "ETag", written.e_tag.map(quoted));

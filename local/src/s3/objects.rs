@@ -1,7 +1,8 @@
 //! What `s3s` asks: `s3s-fs` answers, but for the opening and closing of multipart uploads.
 //!
-//! Owns two differences to `s3s-fs`: an upload belongs to whoever knows its id and not to one access key
-//! (there is one user here), and the error for one that is not open is AWS's.
+//! Owns three differences to `s3s-fs`: an upload belongs to whoever knows its id and not to one access key
+//! (there is one user here), the error for one that is not open is AWS's, and objects are said to be encrypted
+//! and to be had in ranges, as AWS says it.
 
 use std::sync::Arc;
 
@@ -30,6 +31,11 @@ impl Objects {
 fn anybody<T>(mut request: S3Request<T>) -> S3Request<T> {
     request.credentials = None;
     request
+}
+
+/// What AWS does with every object unless told otherwise.
+fn encryption() -> ServerSideEncryption {
+    ServerSideEncryption::from_static(ServerSideEncryption::AES256)
 }
 
 #[async_trait::async_trait]
@@ -80,7 +86,14 @@ impl S3 for Objects {
         &self,
         request: S3Request<GetObjectInput>,
     ) -> S3Result<S3Response<GetObjectOutput>> {
-        self.files.get_object(request).await
+        let mut response = self.files.get_object(request).await?;
+        let output = &mut response.output;
+        output.accept_ranges = Some("bytes".to_owned());
+        output.server_side_encryption = Some(encryption());
+        if output.checksum_crc32.is_some() && output.content_range.is_none() {
+            output.checksum_type = Some(ChecksumType::from_static(ChecksumType::FULL_OBJECT));
+        }
+        Ok(response)
     }
 
     async fn head_bucket(
@@ -94,7 +107,10 @@ impl S3 for Objects {
         &self,
         request: S3Request<HeadObjectInput>,
     ) -> S3Result<S3Response<HeadObjectOutput>> {
-        self.files.head_object(request).await
+        let mut response = self.files.head_object(request).await?;
+        response.output.accept_ranges = Some("bytes".to_owned());
+        response.output.server_side_encryption = Some(encryption());
+        Ok(response)
     }
 
     async fn list_buckets(

@@ -212,3 +212,27 @@ async fn a_nested_execution_fails_its_task_and_stops_with_it() {
     );
     aws.server.shutdown().await;
 }
+
+#[tokio::test]
+async fn whoever_asks_is_the_one_accounts_user() {
+    let data = tempfile::tempdir().unwrap();
+    let aws = Aws::start(data.path()).await;
+    let ask = |action: &str| {
+        let form = format!("Action={action}&Version=2011-06-15");
+        let request = aws.client.post(&aws.endpoint);
+        request
+            .header(
+                "content-type",
+                "application/x-www-form-urlencoded; charset=utf-8",
+            )
+            .body(form)
+            .send()
+    };
+    let answer = ask("GetCallerIdentity").await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let body = answer.text().await.unwrap();
+    assert!(body.contains("<Account>000000000000</Account>"), "{body}");
+    let answer = ask("AssumeRole").await.unwrap();
+    assert_eq!(answer.status(), 400);
+    aws.server.shutdown().await;
+}

@@ -32,7 +32,11 @@ pub async fn read(s3: &Storage, items: &Items) -> Result<Vec<Value>, Fault> {
             ..
         } => (parameters, format, items_max),
     };
-    let most = usize::try_from(*items_max).unwrap_or(usize::MAX);
+    let most = match items_max {
+        None => usize::MAX,
+        Some(most) if *most < 1 => return Err(failed("field MaxItems must be positive")),
+        Some(most) => usize::try_from(*most).unwrap_or(usize::MAX),
+    };
     let bucket = parameters["Bucket"].as_str().unwrap_or_default();
     let items = if *format == Format::Objects {
         objects(s3, parameters, most.min(ITEMS_MAX + 1)).await?

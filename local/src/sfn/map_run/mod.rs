@@ -239,6 +239,7 @@ impl Driver {
         let mut told = self.map_runs.listen(row.id);
         let children = sfn.children_of(row.id).await?;
         let mut progress = Progress::of(row, children);
+        let family = sfn.family_of(row).await?;
         loop {
             if progress.exceeds(row) {
                 self.stop_children(sfn, row.id).await?;
@@ -250,7 +251,7 @@ impl Driver {
             while progress.running.len() < row.limit()
                 && let Some(child) = progress.pending.pop_front()
             {
-                if sfn.run_child(row, &child).await? {
+                if sfn.run_child(row, &family, &child).await? {
                     progress.running.insert(child.number, child.items);
                 } else {
                     progress.failed_items += child.items;

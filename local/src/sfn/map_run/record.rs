@@ -2,7 +2,9 @@
 //!
 //! A child is a row from the moment when its Map Run has read its items; it gets an execution when it is started.
 
-use asl::{MapRun, TaskId};
+use std::sync::Arc;
+
+use asl::{MapRun, Start, StateMachine, TaskId};
 use serde_json::Value;
 use sqlx::{FromRow, QueryBuilder, Sqlite};
 use uuid::Uuid;
@@ -103,6 +105,17 @@ pub(super) struct Child {
     pub redriven: i64,
     /// Its execution's.
     pub status: Option<String>,
+}
+
+/// What the children of a Map Run have in common.
+pub(super) struct Family {
+    /// The state machine's row.
+    machine: i64,
+    /// The row of the definition.
+    revision: i64,
+    parsed: Arc<StateMachine>,
+    /// Without what each child has of its own.
+    start: Start,
 }
 
 impl Row {
@@ -262,8 +275,34 @@ impl Sfn {
         .await?)
     }
 
+    /// What the children of a Map Run have in common.
+    pub(super) async fn family_of(&self, row: &Row) -> Result<Family, AwsError> {
+        let parent = self.execution_by_id(row.execution).await?;
+        let machine = sqlx::query_scalar("SELECT machine FROM sfn_executions WHERE id = ?")
+            .bind(row.execution)
+            .fetch_one(&self.store.db)
+            .await?;
+        let name = format!("{}/{}", arn::machine_of_execution(&parent.arn), row.label);
+        Ok(Family {
+            machine,
+            revision: parent.revision,
+            parsed: self.parsed(parent.revision).await?,
+            start: Start {
+                state_machine_arn: arn::of_machine(&name),
+                state_machine_name: name,
+                input: Value::Null,
+                ..restore::start(&parent)
+            },
+        })
+    }
+
     /// Starts or redrives a child; false if that cannot be.
-    pub(super) async fn run_child(&self, row: &Row, child: &Child) -> Result<bool, AwsError> {
+    pub(super) async fn run_child(
+        &self,
+        row: &Row,
+        family: &Family,
+        child: &Child,
+    ) -> Result<bool, AwsError> {
         if let Some(execution) = child.execution {
             let redriven = self.redrive_child(execution).await?;
             sqlx::query(
@@ -283,18 +322,12 @@ impl Sfn {
         .bind(child.number)
         .fetch_one(&self.store.db)
         .await?;
-        let parent = self.execution_by_id(row.execution).await?;
-        let machine: i64 = sqlx::query_scalar("SELECT machine FROM sfn_executions WHERE id = ?")
-            .bind(row.execution)
-            .fetch_one(&self.store.db)
-            .await?;
         let name = Uuid::new_v4().to_string();
-        let machine_name = format!("{}/{}", arn::machine_of_execution(&parent.arn), row.label);
         let new = NewExecution {
             id: self.new_execution_id(),
-            machine,
-            revision: parent.revision,
-            arn: arn::of_execution(&machine_name, &name),
+            machine: family.machine,
+            revision: family.revision,
+            arn: arn::of_execution(&family.start.state_machine_name, &name),
             name: name.clone(),
             seed: (Uuid::new_v4().as_u128() as u64).cast_signed(),
             input: input.clone(),
@@ -305,21 +338,18 @@ impl Sfn {
                 number: child.number,
             }),
         };
-        let parsed = self.parsed(parent.revision).await?;
-        let start = asl::Start {
+        let start = Start {
             execution_arn: new.arn.clone(),
             execution_name: name,
-            state_machine_arn: arn::of_machine(&machine_name),
-            state_machine_name: machine_name,
             input: serde_json::from_str(&input).unwrap_or(Value::Null),
             input_text: Some(input),
             seed: new.seed.cast_unsigned(),
-            ..restore::start(&parent)
+            ..family.start.clone()
         };
         // Its end is told to the Map Run, and so is a refusal.
-        let _started = self
-            .driver
-            .start_in(new, parsed, Some(&row.plan.state), start);
+        let machine = family.parsed.clone();
+        let state = Some(row.plan.state.as_str());
+        let _started = self.driver.start_in(new, machine, state, start);
         Ok(true)
     }
 
