@@ -67,8 +67,8 @@ pub struct Batcher {
 /// `ResultWriter`.
 #[derive(Debug, Clone)]
 pub struct Writer {
-    /// What is called with the results.
-    pub resource: String,
+    /// What is called with the results; `None`: they are the state's.
+    pub resource: Option<String>,
     /// `Parameters`.
     pub parameters: Option<Template>,
     /// `Transformation`.

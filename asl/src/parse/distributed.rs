@@ -286,6 +286,7 @@ impl Builder<'_> {
         let parameters = fields.template("Parameters", self.report);
         let mut transformation = Transformation::Full;
         let mut json_lines = false;
+        let configured = fields.has("WriterConfig");
         if let Some(config) = fields.get("WriterConfig")
             && let Some(config) = Fields::of(config, &fields.at("WriterConfig"), self.report)
         {
@@ -314,14 +315,18 @@ impl Builder<'_> {
             config.finish(self.report);
         }
         fields.finish(self.report);
-        let Some(resource) = resource else {
-            self.report
-                .unsupported(fields.pointer(), "ResultWriter without Resource");
-            return None;
-        };
-        if resource != "arn:aws:states:::s3:putObject" {
-            let what = format!("ResultWriter with {resource}");
-            self.report.unsupported(&fields.at("Resource"), &what);
+        match resource.as_deref() {
+            Some("arn:aws:states:::s3:putObject") => {}
+            Some(other) => {
+                let what = format!("ResultWriter with {other}");
+                self.report.unsupported(&fields.at("Resource"), &what);
+            }
+            None if configured => {}
+            None => {
+                let hint = Some("add Resource and Parameters, or WriterConfig");
+                let message = "the writer does not say what to do with the results";
+                self.report.error(fields.pointer(), message, hint);
+            }
         }
         Some(Writer {
             resource,

@@ -170,12 +170,12 @@ fn distributed() {
     );
     check(
         &map(
-            r#""ItemReader": {"Resource": "arn:aws:states:::s3:getObject", "ReaderConfig": {"InputType": "PARQUET"}}, "ResultWriter": {"WriterConfig": {}},"#,
+            r#""ItemReader": {"Resource": "arn:aws:states:::s3:getObject", "ReaderConfig": {"InputType": "PARQUET"}}, "ResultWriter": {},"#,
         ),
         expect![[r#"
-            machine
+            no machine
             error at /States/A/ItemReader/ReaderConfig/InputType: not supported yet: InputType PARQUET
-            error at /States/A/ResultWriter: not supported yet: ResultWriter without Resource"#]],
+            error at /States/A/ResultWriter: the writer does not say what to do with the results (add Resource and Parameters, or WriterConfig)"#]],
     );
     check(
         r#"{"StartAt": "A", "States": {"A": {"Type": "Map", "End": true, "Label": "l", "ItemProcessor": {"StartAt": "B", "States": {"B": {"Type": "Pass", "End": true}}}}}}"#,

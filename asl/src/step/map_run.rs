@@ -23,6 +23,9 @@ use super::{Command, Execution, TaskId};
 /// Most children that AWS runs at once.
 const CONCURRENCY_MAX: u64 = 10_000;
 
+/// How often AWS redrives a Map Run.
+const REDRIVES_MAX: u32 = 1000;
+
 /// A Map Run that is to be run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MapRun {
@@ -80,8 +83,8 @@ pub struct Batch {
 /// Where results go.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Results {
-    /// The API parameters: a bucket and a prefix.
-    pub parameters: Value,
+    /// The API parameters: a bucket and a prefix; `None`: they are the state's result.
+    pub parameters: Option<Value>,
     /// What is written of each child.
     pub transformation: Transformation,
     /// One result a line instead of an array.
@@ -105,6 +108,11 @@ impl Execution {
         input: Data,
     ) -> Result<(), Failure> {
         if let Some((arn, redrives)) = self.strand(id).visit().map_run.clone() {
+            if redrives >= REDRIVES_MAX {
+                let message =
+                    format!("The Map Run was redriven {REDRIVES_MAX} times, which is the most.");
+                return Err(self.runtime(id, message));
+            }
             self.redrive_map_run(id, arn, redrives + 1);
             return Ok(());
         }
@@ -164,7 +172,10 @@ impl Execution {
         let results = match &distributed.writer {
             None => None,
             Some(writer) => Some(Results {
-                parameters: self.given(id, writer.parameters.as_ref(), &input)?,
+                parameters: match &writer.resource {
+                    Some(_) => Some(self.given(id, writer.parameters.as_ref(), &input)?),
+                    None => None,
+                },
                 transformation: writer.transformation,
                 json_lines: writer.json_lines,
             }),
@@ -350,6 +361,10 @@ impl Execution {
             return;
         };
         self.map_run_ended(task, id, EventType::MapRunSucceeded, Details::default());
+        // What may still fail is the state; a redrive of that is another Map Run.
+        if let Some(visit) = &mut self.strand_mut(id).visit {
+            visit.map_run = None;
+        }
         if !self.full {
             self.mapped(id, Data::new(output));
         }

@@ -307,6 +307,18 @@ async fn items_come_from_objects_and_results_go_to_objects() {
     }));
     let listed = output(&done(&aws, &queue, "lister", lister).await);
     assert_eq!(listed, json!([{"key": "in.json"}]));
+    let flat = over(json!({
+        "ResultWriter": {"WriterConfig": {"Transformation": "FLATTEN"}},
+        "ItemProcessor": {
+            "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+            "StartAt": "P",
+            "States": {"P": {"Type": "Pass", "Result": [1, [2]], "End": true}},
+        },
+    }));
+    let machine = aws.machine("flat", flat).await;
+    let execution = aws.run(&machine, "flat", json!([0, 0])).await;
+    let flat = output(&aws.end(&queue, &execution).await);
+    assert_eq!(flat, json!([1, [2], 1, [2]]));
     let missing = over(json!({"ItemReader": {
         "Resource": "arn:aws:states:::s3:getObject",
         "Parameters": {"Bucket": "b-1", "Key": "none"},

@@ -41,12 +41,13 @@ const SELECT: &str = "SELECT c.input, e.arn, e.name, e.status, e.output, e.error
 
 /// The Map state's result.
 pub async fn output(sfn: &Sfn, row: &Row) -> Result<Value, AwsError> {
-    if let Some(results) = &row.plan.results {
+    let results = row.plan.results.as_ref();
+    if let Some(parameters) = results.and_then(|results| results.parameters.as_ref()) {
         return Ok(json!({
             "MapRunArn": row.arn,
             "ResultWriterDetails": {
-                "Bucket": bucket(results),
-                "Key": format!("{}manifest.json", folder(row, results)),
+                "Bucket": bucket(parameters),
+                "Key": format!("{}manifest.json", folder(row, parameters)),
             },
         }));
     }
@@ -56,7 +57,14 @@ pub async fn output(sfn: &Sfn, row: &Row) -> Result<Value, AwsError> {
         .bind(row.id)
         .fetch(&sfn.store.db);
     while let Some(child) = children.try_next().await? {
-        if let Some(output) = child.output {
+        if let Some(results) = results {
+            let told = child.told(row, results);
+            length += told
+                .iter()
+                .map(|result| result.to_string().len())
+                .sum::<usize>();
+            outputs.extend(told);
+        } else if let Some(output) = child.output {
             length += output.len();
             outputs.push(serde_json::from_str(&output).unwrap_or(Value::Null));
         }
@@ -72,10 +80,13 @@ pub async fn write(sfn: &Sfn, row: &Row) -> Result<Result<(), Fault>, AwsError> 
     let Some(results) = &row.plan.results else {
         return Ok(Ok(()));
     };
+    let Some(at) = &results.parameters else {
+        return Ok(Ok(()));
+    };
     let mut files = [
-        Files::new(row, results, "FAILED"),
-        Files::new(row, results, "PENDING"),
-        Files::new(row, results, "SUCCEEDED"),
+        Files::new(row, results, at, "FAILED"),
+        Files::new(row, results, at, "PENDING"),
+        Files::new(row, results, at, "SUCCEEDED"),
     ];
     let mut children = sqlx::query_as::<_, Done>(SELECT)
         .bind(row.id)
@@ -101,14 +112,14 @@ pub async fn write(sfn: &Sfn, row: &Row) -> Result<Result<(), Fault>, AwsError> 
         listed.insert(file.kind.to_owned(), json!(file.written));
     }
     let manifest = json!({
-        "DestinationBucket": bucket(results),
+        "DestinationBucket": bucket(at),
         "MapRunArn": row.arn,
         "ResultFiles": listed,
     });
-    let key = format!("{}manifest.json", folder(row, results));
+    let key = format!("{}manifest.json", folder(row, at));
     let body = Bytes::from(manifest.to_string());
     let s3 = &sfn.driver.peers.s3;
-    Ok(s3.write(bucket(results), &key, body).await.map_err(refused))
+    Ok(s3.write(bucket(at), &key, body).await.map_err(refused))
 }
 
 impl Done {
@@ -172,16 +183,19 @@ impl Done {
 struct Files<'a> {
     row: &'a Row,
     results: &'a Results,
+    /// Where to.
+    at: &'a Value,
     kind: &'static str,
     text: String,
     written: Vec<Value>,
 }
 
 impl<'a> Files<'a> {
-    fn new(row: &'a Row, results: &'a Results, kind: &'static str) -> Files<'a> {
+    fn new(row: &'a Row, results: &'a Results, at: &'a Value, kind: &'static str) -> Files<'a> {
         Files {
             row,
             results,
+            at,
             kind,
             text: String::new(),
             written: Vec::new(),
@@ -217,14 +231,10 @@ impl<'a> Files<'a> {
             "json"
         };
         let number = self.written.len();
-        let key = format!(
-            "{}{}_{number}.{end}",
-            folder(self.row, self.results),
-            self.kind
-        );
+        let key = format!("{}{}_{number}.{end}", folder(self.row, self.at), self.kind);
         let size = body.len();
         let s3 = &sfn.driver.peers.s3;
-        s3.write(bucket(self.results), &key, body)
+        s3.write(bucket(self.at), &key, body)
             .await
             .map_err(refused)?;
         self.written.push(json!({"Key": key, "Size": size}));
@@ -232,13 +242,13 @@ impl<'a> Files<'a> {
     }
 }
 
-fn bucket(results: &Results) -> &str {
-    results.parameters["Bucket"].as_str().unwrap_or_default()
+fn bucket(at: &Value) -> &str {
+    at["Bucket"].as_str().unwrap_or_default()
 }
 
 /// Where a Map Run's files are: under the prefix, by the last part of its ARN.
-fn folder(row: &Row, results: &Results) -> String {
-    let prefix = results.parameters["Prefix"].as_str().unwrap_or_default();
+fn folder(row: &Row, at: &Value) -> String {
+    let prefix = at["Prefix"].as_str().unwrap_or_default();
     let prefix = prefix.trim_end_matches('/');
     let slash = if prefix.is_empty() { "" } else { "/" };
     let id = row.arn.rsplit(':').next().unwrap_or_default();
