@@ -279,11 +279,18 @@ pub fn free_space(folder: &Path, bytes: u64, what: &str) -> anyhow::Result<()> {
     let free = disk.f_bavail * disk.f_frsize;
     if free < bytes {
         bail!(
-            "the disk of {} has {:.1} GB left, and {what} needs {:.1} GB; free some space or choose another folder",
+            "the disk of {} has {} left, and {what} needs {}; free some space or choose another folder",
             folder.display(),
-            free as f64 / 1e9,
-            bytes as f64 / 1e9
+            size_text(free),
+            size_text(bytes)
         );
     }
     Ok(())
+}
+
+fn size_text(bytes: u64) -> String {
+    match bytes {
+        1_000_000_000.. => format!("{:.1} GB", bytes as f64 / 1e9),
+        _ => format!("{} MB", bytes / 1_000_000),
+    }
 }

@@ -138,6 +138,7 @@ fn submit_and_follow(
     }
     while !waiting.is_empty() {
         product.children.pause(LOOK_EVERY)?;
+        product.check_space()?;
         let mut still = Vec::new();
         for (id, last, mut since) in waiting {
             let view = jobs.view(&id)?;

@@ -30,7 +30,13 @@ pub fn run_command(mut arguments: Arguments) -> CommandResult {
     std::fs::create_dir_all(&data)?;
     children::free_space(&data, 1 << 28, "the local AWS")?;
     install::ensure(&[&install::FFMPEG])?;
-    build::build(&["local"], Profile::Development)?;
+    // Built apart from the server, its dependencies have other features: each would be compiled a second time.
+    let parts: &[&str] = if project::program("server").exists() {
+        &["server", "local"]
+    } else {
+        &["local"]
+    };
+    build::build(parts, Profile::Development)?;
     let status = children::status(
         Command::new(project::program("local"))
             .args(["--port", &port.to_string(), "--data"])

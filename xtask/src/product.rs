@@ -19,6 +19,9 @@ use crate::{build, install, project};
 /// Data that a job of ordinary size leaves: the source, its parts while they are assembled, the renditions.
 const DATA_BYTES_MIN: u64 = 1 << 30;
 
+/// Below this, jobs come to a stand: nothing more can be written down about them.
+const DATA_BYTES_LEFT_MIN: u64 = 32 << 20;
+
 /// How long a program may take until it answers.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
@@ -162,6 +165,13 @@ impl Product {
             .env("AWS_SECRET_ACCESS_KEY", aws::SECRET_ACCESS_KEY);
         self.children.start("server", &mut command)?;
         self.answers(&format!("{}/api/v1/jobs", self.address()))
+    }
+
+    /// Refuses to wait for jobs that a full disk has brought to a stand.
+    pub fn check_space(&self) -> anyhow::Result<()> {
+        children::free_space(&self.place.data, DATA_BYTES_LEFT_MIN, "a running job").context(
+            "the disk is full, so that the jobs cannot go on; with space and the same folder they do",
+        )
     }
 
     /// Waits until an address answers with success.
