@@ -22,6 +22,7 @@ mod failure;
 mod fork;
 mod map_run;
 mod message;
+mod probe;
 mod redrive;
 mod report;
 mod run;
@@ -33,6 +34,7 @@ mod token;
 
 pub use map_run::{Batch, Items, MapRun, Results};
 pub use message::{Command, Input};
+pub use probe::{Inspection, Mock, ProbeSetup, ProbeStatus, Probed};
 use strand::{Alarm, Strand, StrandId, Todo};
 pub use token::TaskToken;
 
@@ -132,6 +134,8 @@ pub struct Execution {
     tasks: HashMap<TaskId, StrandId>,
     timers: HashMap<TimerId, Alarm>,
     machine_timer: Option<TimerId>,
+    /// One state is run by itself.
+    probe: Option<Box<probe::Probe>>,
     commands: Vec<Command>,
 }
 
@@ -142,7 +146,7 @@ impl Execution {
         start: Start,
         now_ms: i64,
     ) -> (Execution, Vec<Command>) {
-        Execution::begin(machine, ScopeId::ROOT, start, now_ms)
+        Execution::begin(machine, ScopeId::ROOT, start, None, now_ms)
     }
 
     /// Starts an execution of a Map state's processor; `None` if there is no such state.
@@ -156,13 +160,14 @@ impl Execution {
             Body::Map(map) => map.processor,
             _ => return None,
         };
-        Some(Execution::begin(machine, scope, start, now_ms))
+        Some(Execution::begin(machine, scope, start, None, now_ms))
     }
 
     fn begin(
         machine: Arc<StateMachine>,
         scope: ScopeId,
         start: Start,
+        probe: Option<Box<probe::Probe>>,
         now_ms: i64,
     ) -> (Execution, Vec<Command>) {
         let execution = json!({
@@ -171,7 +176,6 @@ impl Execution {
             "StartTime": timestamp::format(now_ms),
             "Name": start.execution_name,
             "RoleArn": start.role_arn,
-            "RedriveCount": 0,
         });
         let state_machine =
             json!({ "Id": start.state_machine_arn, "Name": start.state_machine_name });
@@ -197,6 +201,7 @@ impl Execution {
             tasks: HashMap::new(),
             timers: HashMap::new(),
             machine_timer: None,
+            probe,
             commands: Vec::new(),
             machine,
         };
@@ -208,7 +213,7 @@ impl Execution {
         this.record(EventType::ExecutionStarted, 0, details);
         this.set_machine_timer();
         let first = this.machine.scope(scope).start;
-        let root = this.add_strand(Strand::new(None, 0, None, Arc::default()));
+        let root = this.add_strand(Strand::new(None, 0, None, Arc::new(this.probe_variables())));
         this.go(root, Todo::Enter(first, input));
         this.run();
         let commands = std::mem::take(&mut this.commands);

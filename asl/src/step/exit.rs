@@ -11,6 +11,7 @@ use crate::machine::{Next, State, StateId, StateKind};
 use crate::template::Template;
 
 use super::failure::Failure;
+use super::probe::Stage;
 use super::strand::{Doing, StrandId, Todo};
 use super::{DATA_BYTES_MAX, Execution};
 
@@ -26,9 +27,17 @@ impl Execution {
             .effort()
             .expect("only states that make an effort finish");
         let raw = self.strand(id).visit().input.clone();
+        self.note(id, Stage::Result, &result);
         let selected = self.filled(id, effort.selector.as_ref(), result.clone());
-        let placed = selected.and_then(|selected| self.placed(&effort.result_path, selected, &raw));
-        if let Err(failure) = placed.and_then(|output| self.leave(id, state, &result, output)) {
+        let placed = selected.and_then(|selected| {
+            self.note(id, Stage::ResultSelector, &selected);
+            self.placed(&effort.result_path, selected, &raw)
+        });
+        let left = placed.and_then(|output| {
+            self.note(id, Stage::ResultPath, &output);
+            self.leave(id, state, &result, output)
+        });
+        if let Err(failure) = left {
             self.failed(id, failure);
         }
     }
@@ -80,7 +89,7 @@ impl Execution {
         next: Option<StateId>,
     ) {
         self.record_exited(id, &assigned, &output);
-        if self.full {
+        if self.full || self.probe_left(id, &assigned, &output, next) {
             return;
         }
         let strand = self.strand_mut(id);

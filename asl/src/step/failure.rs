@@ -41,6 +41,23 @@ impl Failure {
         }
     }
 
+    /// More iterations of a Map failed than it tolerates.
+    pub(super) fn intolerable() -> Failure {
+        Failure::error(
+            "States.ExceedToleratedFailureThreshold",
+            "The specified tolerated failure threshold was exceeded",
+        )
+    }
+
+    /// What a task failed with.
+    pub(super) fn of_task(error: Option<String>, cause: Option<String>) -> Failure {
+        Failure {
+            error,
+            cause,
+            kind: FailureKind::Error,
+        }
+    }
+
     pub(super) fn too_large(name: &str) -> Failure {
         Failure::error(
             "States.DataLimitExceeded",
@@ -130,6 +147,9 @@ impl Execution {
         let state = machine.state(self.strand(id).visit().state);
         if let Some(effort) = state.effort() {
             if let Some(delay_ms) = self.retry(id, &effort.retriers, &failure) {
+                if self.probe_retried(id, delay_ms, &failure) {
+                    return;
+                }
                 self.drop_children(id);
                 let timer = self.set_timer(delay_ms, Alarm::Retry(id));
                 self.strand_mut(id).doing = Doing::Retry(timer);
@@ -144,11 +164,11 @@ impl Execution {
                 let last = self.strand(id).last_event;
                 self.strand_mut(id).last_event = self.record(failed, last, Details::default());
             }
-            if let Some(catcher) = effort
-                .catchers
-                .iter()
-                .find(|catcher| failure.matches(&catcher.errors))
+            let mut catchers = effort.catchers.iter().enumerate();
+            if let Some((index, catcher)) =
+                catchers.find(|(_, catcher)| failure.matches(&catcher.errors))
             {
+                self.probe_caught(id, index, &failure);
                 return self.catch(id, catcher, failure);
             }
         }
@@ -162,13 +182,15 @@ impl Execution {
             .iter()
             .position(|retrier| failure.matches(&retrier.errors))?;
         let retrier = &retriers[at];
+        self.note_number(id, |seen| seen.retry_index = Some(at));
+        let said = self.probe_retries(id);
         let visit = self
             .strand_mut(id)
             .visit
             .as_mut()
             .expect("the strand is in a state");
         visit.retries.resize(retriers.len(), 0);
-        let used = visit.retries[at];
+        let used = said.unwrap_or(visit.retries[at]);
         if used >= retrier.max_attempts {
             return None;
         }

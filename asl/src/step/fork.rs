@@ -311,10 +311,7 @@ impl Execution {
         fork.failed += 1;
         let failure = match fork.tolerated {
             Some(most) if fork.failed <= most => return self.start_children(parent, last),
-            Some(_) => Failure::error(
-                "States.ExceedToleratedFailureThreshold",
-                "The specified tolerated failure threshold was exceeded",
-            ),
+            Some(_) => Failure::intolerable(),
             None => failure,
         };
         self.stop_children(parent);

@@ -12,6 +12,7 @@ use crate::template::Template;
 use crate::timestamp;
 
 use super::failure::{Failure, FailureKind};
+use super::probe::Stage;
 use super::strand::{Alarm, Doing, ROOT, StrandId, Todo, Visit};
 use super::{EVENTS_MAX, Execution, Outcome, millis};
 
@@ -110,9 +111,10 @@ impl Execution {
         let state = machine.state(self.strand(id).visit().state);
         let done = match &state.unsupported {
             Some(unsupported) => Err(self.runtime(id, unsupported)),
-            None => self
-                .input_of(id, state)
-                .and_then(|input| self.perform_body(id, state, input)),
+            None => self.input_of(id, state).and_then(|input| {
+                self.note(id, Stage::InputPath, &input);
+                self.perform_body(id, state, input)
+            }),
         };
         if let Err(failure) = done {
             self.failed(id, failure);
@@ -124,12 +126,16 @@ impl Execution {
             Body::Task(task) => self.schedule(id, task, &input),
             Body::Parallel { branches, effort } => {
                 let input = self.filled(id, effort.parameters.as_ref(), input)?;
+                if let Some(mock) = self.mock(id) {
+                    return self.mocked(id, mock);
+                }
                 self.fork_branches(id, branches.len(), input);
                 Ok(())
             }
-            Body::Map(map) => match &map.distributed {
-                Some(distributed) => self.start_map_run(id, map, distributed, input),
-                None => self.fork_items(id, map, input),
+            Body::Map(map) => match (&map.distributed, self.mock(id)) {
+                (_, Some(mock)) => self.mocked_map(id, map, &input, mock),
+                (Some(distributed), None) => self.start_map_run(id, map, distributed, input),
+                (None, None) => self.fork_items(id, map, input),
             },
             Body::Pass {
                 parameters,
@@ -137,9 +143,13 @@ impl Execution {
                 result_path,
             } => {
                 let filled = self.filled(id, parameters.as_ref(), input)?;
+                self.note(id, Stage::Parameters, &filled);
                 let result = result.clone().map_or(filled, Data::new);
+                self.note(id, Stage::Result, &result);
+                self.note(id, Stage::ResultSelector, &result);
                 let raw = self.strand(id).visit().input.clone();
                 let output = self.placed(result_path, result.clone(), &raw)?;
+                self.note(id, Stage::ResultPath, &output);
                 self.leave(id, state, &result, output)
             }
             Body::Choice { rules, default } => {
@@ -317,6 +327,7 @@ impl Execution {
             Some(map) => context.with("Map", map),
             None => context,
         };
+        let context = self.probe_context().unwrap_or(context);
         let variables = self.strand(id).variables.clone();
         let mut scene = Scene::new(input, &context, &mut random);
         scene.variables = Some(&variables);

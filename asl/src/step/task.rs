@@ -8,6 +8,7 @@ use crate::machine::Task;
 use crate::resource::{Pattern, Resource};
 
 use super::failure::Failure;
+use super::probe::Stage;
 use super::report::Moment;
 use super::strand::{Alarm, Doing, StrandId, TaskRun};
 use super::{Command, DATA_BYTES_MAX, Execution, TaskId, millis};
@@ -33,6 +34,10 @@ impl Execution {
         let task_role_arn = self.filled(id, task.credentials.as_ref(), Data::new(Value::Null))?;
         let timeout = self.seconds(id, task.timeout.as_ref(), "TimeoutSecondsPath", input)?;
         let heartbeat = self.seconds(id, task.heartbeat.as_ref(), "HeartbeatSecondsPath", input)?;
+        self.note(id, Stage::Parameters, &parameters);
+        if let Some(mock) = self.mock(id) {
+            return self.mocked(id, mock);
+        }
         let mut details = Details {
             timeout_in_seconds: timeout.map(|seconds| seconds as i64),
             heartbeat_in_seconds: heartbeat.map(|seconds| seconds as i64),

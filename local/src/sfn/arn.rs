@@ -72,6 +72,29 @@ pub fn check(arn: &str, kind: &str) -> Result<(), AwsError> {
     Ok(())
 }
 
+/// What stands behind a state machine's name in a qualified ARN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Qualifier<'a> {
+    /// The number of a version.
+    Version(i64),
+    /// The name of an alias.
+    Alias(&'a str),
+}
+
+/// Splits a state machine's ARN into the unqualified ARN and the qualifier, if it has one.
+pub fn qualified(arn: &str) -> (&str, Option<Qualifier<'_>>) {
+    let Some((at, _)) = arn.match_indices(':').nth(6) else {
+        return (arn, None);
+    };
+    let qualifier = &arn[at + 1..];
+    let number = qualifier.bytes().all(|byte| byte.is_ascii_digit());
+    let qualifier = match qualifier.parse() {
+        Ok(version) if number => Qualifier::Version(version),
+        _ => Qualifier::Alias(qualifier),
+    };
+    (&arn[..at], Some(qualifier))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,5 +123,16 @@ mod tests {
         assert!(check(&of_machine("m"), "execution").is_err());
         assert!(check("nonsense", "stateMachine").is_err());
         assert!(check("arn:aws:states", "stateMachine").is_err());
+    }
+
+    #[test]
+    fn qualifiers() {
+        let machine = of_machine("m");
+        assert_eq!(qualified(&machine), (machine.as_str(), None));
+        let of = |qualifier: &str| format!("{machine}:{qualifier}");
+        assert_eq!(qualified(&of("7")).1, Some(Qualifier::Version(7)));
+        assert_eq!(qualified(&of("live")).1, Some(Qualifier::Alias("live")));
+        assert_eq!(qualified(&of("+7")).1, Some(Qualifier::Alias("+7")));
+        assert_eq!(qualified("nonsense"), ("nonsense", None));
     }
 }

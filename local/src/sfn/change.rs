@@ -4,7 +4,7 @@
 use asl::Outcome;
 use serde_json::{Value, json};
 
-use super::journal::Status;
+use super::journal::{NewExecution, Status};
 use super::map_run::ChildOf;
 use crate::events::envelope;
 
@@ -22,12 +22,34 @@ pub struct Facts {
     pub name: String,
     /// The ARN of its state machine.
     pub machine_arn: String,
+    /// The ARN of the version it was started through.
+    pub version_arn: Option<String>,
+    /// The ARN of the alias it was started through.
+    pub alias_arn: Option<String>,
     /// Its input as written.
     pub input: String,
     /// Milliseconds since the epoch.
     pub started_at_ms: i64,
     /// The Map Run that it is a child of, if it is one.
     pub child: Option<ChildOf>,
+}
+
+impl Facts {
+    /// Those of a new execution.
+    pub fn of(new: &NewExecution, machine_arn: &str) -> Facts {
+        let qualified = |qualifier: String| format!("{machine_arn}:{qualifier}");
+        Facts {
+            id: new.id,
+            arn: new.arn.clone(),
+            name: new.name.clone(),
+            machine_arn: machine_arn.to_owned(),
+            version_arn: new.version.map(|version| qualified(version.to_string())),
+            alias_arn: new.alias.clone().map(qualified),
+            input: new.input.clone(),
+            started_at_ms: new.started_at_ms,
+            child: new.child,
+        }
+    }
 }
 
 /// The row for an outcome.
@@ -102,8 +124,8 @@ pub fn event(facts: &Facts, status: &Status, redrives: (i64, Option<i64>)) -> Va
         "outputDetails": output_details,
         "error": status.error,
         "cause": status.cause,
-        "stateMachineVersionArn": null,
-        "stateMachineAliasArn": null,
+        "stateMachineVersionArn": facts.version_arn,
+        "stateMachineAliasArn": facts.alias_arn,
         "redriveCount": redrives.0,
         "redriveDate": redrives.1,
         "redriveStatus": redrive_status,
@@ -136,6 +158,8 @@ mod tests {
             arn: "arn:e".into(),
             name: "e".into(),
             machine_arn: "arn:m".into(),
+            version_arn: Some("arn:m:1".into()),
+            alias_arn: None,
             input,
             started_at_ms: 1_700_000_000_123,
             child: None,
@@ -153,6 +177,8 @@ mod tests {
         assert_eq!(event["time"], "2023-11-14T22:13:21Z");
         assert_eq!(event["resources"], json!(["arn:e"]));
         let detail = &event["detail"];
+        assert_eq!(detail["stateMachineVersionArn"], "arn:m:1");
+        assert_eq!(detail["stateMachineAliasArn"], Value::Null);
         assert_eq!(detail["status"], "FAILED");
         assert_eq!(
             (&detail["error"], &detail["cause"]),

@@ -19,7 +19,17 @@ pub(super) struct Validate {
 
 /// The state machine that a definition defines; errors with `InvalidDefinition` that names everything wrong.
 pub fn parse(definition: &str) -> Result<StateMachine, AwsError> {
-    let parsed = asl::parse(definition);
+    parse_within(definition, "")
+}
+
+/// The same, where places are named from `parent` on, a pointer into the definition.
+pub fn parse_within(definition: &str, parent: &str) -> Result<StateMachine, AwsError> {
+    let mut parsed = asl::parse(definition);
+    for diagnostic in &mut parsed.diagnostics {
+        if let Some(rest) = diagnostic.pointer.strip_prefix(parent) {
+            diagnostic.pointer = rest.to_owned();
+        }
+    }
     let wrong: Vec<String> = parsed
         .diagnostics
         .iter()

@@ -99,8 +99,16 @@ impl Running {
         let mut acts = Vec::new();
         for command in commands {
             match command {
-                Command::Record(event) => {
+                Command::Record(mut event) => {
                     self.last_event_id = event.id;
+                    if event.kind == asl::EventType::ExecutionStarted {
+                        let facts = &self.facts;
+                        let details = &mut event.details;
+                        details
+                            .state_machine_version_arn
+                            .clone_from(&facts.version_arn);
+                        details.state_machine_alias_arn.clone_from(&facts.alias_arn);
+                    }
                     events.push(event.to_wire(true));
                 }
                 Command::Finished(outcome) => {
@@ -180,15 +188,7 @@ impl Driver {
         start: Start,
     ) -> oneshot::Receiver<bool> {
         let (id, at_ms, child) = (new.id, new.started_at_ms, new.child);
-        let facts = Facts {
-            id,
-            arn: new.arn.clone(),
-            name: new.name.clone(),
-            machine_arn: start.state_machine_arn.clone(),
-            input: new.input.clone(),
-            started_at_ms: at_ms,
-            child,
-        };
+        let facts = Facts::of(&new, &start.state_machine_arn);
         let running = change::status(id, at_ms, &Outcome::Running, None);
         let event = change::event(&facts, &running, (0, None));
         let (answer, started) = oneshot::channel();

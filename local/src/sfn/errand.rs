@@ -73,6 +73,27 @@ impl Driver {
         }
     }
 
+    /// Has a task done for a state that is tested by itself; the answer is what to tell it.
+    pub(super) async fn perform_alone(
+        &self,
+        caller: Caller,
+        resource: &str,
+        parameters: Value,
+    ) -> Input {
+        let task = TaskId(caller.task);
+        match self.peers.call(&caller, resource, parameters).await {
+            Ok(output) => Input::TaskSucceeded { task, output },
+            Err((error, cause)) if error == "States.Runtime" => {
+                Input::TaskImpossible { task, cause }
+            }
+            Err((error, cause)) => Input::TaskFailed {
+                task,
+                error: Some(error),
+                cause: Some(cause),
+            },
+        }
+    }
+
     /// Waits for the end of an execution that a task has started, and tells the task's execution.
     pub(super) async fn follow(self: &Arc<Self>, id: i64, nested: Nested) {
         let task = nested.task;

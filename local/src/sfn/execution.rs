@@ -1,13 +1,14 @@
-//! Executions: starting, stopping, describing, listing.
+//! Executions: starting, stopping, describing.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{FromRow, QueryBuilder, Sqlite};
 use uuid::Uuid;
 
 use super::journal::NewExecution;
-use super::{Sfn, arn, restore, token};
+use super::machine::deleting;
+use super::{Sfn, arn, restore};
 use crate::wire::{AwsError, epoch_seconds, now_ms};
 
 /// Most bytes of an execution's input.
@@ -17,11 +18,9 @@ const KEPT_MS: i64 = 90 * 24 * 3_600_000;
 /// Most executions in one answer, and unless asked for more or fewer.
 const LIST_MAX: i64 = 1000;
 const LIST_DEFAULT: i64 = 100;
-/// Every status by which a list may be filtered, in AWS's order.
-const STATUSES: &str = "SUCCEEDED, TIMED_OUT, PENDING_REDRIVE, ABORTED, FAILED, RUNNING";
 
 /// What is selected for an [`ExecutionRow`].
-const SELECT: &str = "SELECT e.id, e.revision, e.arn, e.name, e.seed, e.status, e.input, e.output,
+const SELECT: &str = "SELECT e.id, e.revision, e.version, e.alias, e.arn, e.name, e.seed, e.status, e.input, e.output,
         e.error, e.cause, e.trace_header, e.started_at_ms, e.stopped_at_ms, e.redrive_refusal,
         e.redrive_count, e.redriven_at_ms, e.redrive_token,
         m.arn || COALESCE('/' || mr.label, '') AS machine_arn,
@@ -38,6 +37,10 @@ const SELECT: &str = "SELECT e.id, e.revision, e.arn, e.name, e.seed, e.status, 
 pub struct ExecutionRow {
     pub id: i64,
     pub revision: i64,
+    /// The number of the version it runs, if it was started through one.
+    pub version: Option<i64>,
+    /// The name of the alias it was started through.
+    pub alias: Option<String>,
     pub arn: String,
     pub name: String,
     pub seed: i64,
@@ -82,42 +85,16 @@ pub(super) struct OfExecution {
     included_data: Option<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct ListExecutions {
-    state_machine_arn: Option<String>,
-    map_run_arn: Option<String>,
-    status_filter: Option<String>,
-    redrive_filter: Option<String>,
-    max_results: Option<i64>,
-    next_token: Option<String>,
-}
-
 impl OfExecution {
     /// The ARN asked for.
     pub(super) fn arn(&self) -> &str {
         &self.execution_arn
     }
-}
 
-/// Where a page of executions ended.
-#[derive(Serialize, Deserialize)]
-struct Place {
-    listed_at_ms: i64,
-    id: i64,
-}
-
-#[derive(FromRow)]
-struct Listed {
-    id: i64,
-    arn: String,
-    name: String,
-    status: String,
-    started_at_ms: i64,
-    stopped_at_ms: Option<i64>,
-    redrive_count: i64,
-    redriven_at_ms: Option<i64>,
-    listed_at_ms: i64,
+    /// Whether data is asked for beside what is said about it.
+    pub(super) fn includes_data(&self) -> bool {
+        self.included_data.as_deref() != Some("METADATA_ONLY")
+    }
 }
 
 impl Sfn {
@@ -137,23 +114,29 @@ impl Sfn {
                 format!("Invalid State Machine Execution Input: '{error}'"),
             ));
         }
-        let machine = self.machine(&ask.state_machine_arn).await?;
+        let seed = Uuid::new_v4().as_u128() as u64;
+        let target = self.target(&ask.state_machine_arn, Some(seed)).await?;
+        let machine = target.machine;
         if machine.deleting {
-            return Err(AwsError::bad_request(
-                "StateMachineDeleting",
-                format!("State Machine Deleting: '{}'", machine.arn),
-            ));
+            return Err(deleting(&machine.arn));
         }
+        let version = target.version.map(|version| version.number);
+        let alias = target.alias.and_then(|arn| {
+            let name = arn.rsplit(':').next();
+            name.map(str::to_owned)
+        });
         let execution_arn = arn::of_execution(&machine.name, &name);
         if let Some(answer) = self.started_already(&execution_arn, &input_text).await? {
             return answer;
         }
         let id = self.new_execution_id();
-        let seed = (Uuid::new_v4().as_u128() as u64).cast_signed();
+        let seed = seed.cast_signed();
         let started_at_ms = now_ms();
         let row = ExecutionRow {
             id,
             revision: machine.revision.id,
+            version,
+            alias: alias.clone(),
             arn: execution_arn.clone(),
             name: name.clone(),
             seed,
@@ -182,6 +165,8 @@ impl Sfn {
             id,
             machine: machine.id,
             revision: machine.revision.id,
+            version,
+            alias,
             arn: execution_arn.clone(),
             name,
             seed,
@@ -244,7 +229,7 @@ impl Sfn {
 
     pub(super) async fn describe_execution(&self, ask: OfExecution) -> Result<Value, AwsError> {
         let row = self.execution(&ask.execution_arn).await?;
-        let included = ask.included_data.as_deref() != Some("METADATA_ONLY");
+        let included = ask.includes_data();
         let mut answer = json!({
             "executionArn": row.arn,
             "stateMachineArn": row.machine_arn,
@@ -252,6 +237,12 @@ impl Sfn {
             "status": row.status,
             "startDate": epoch_seconds(row.started_at_ms),
         });
+        add_qualified(
+            &mut answer,
+            &row.machine_arn,
+            row.version,
+            row.alias.as_deref(),
+        );
         if let Some(at_ms) = row.stopped_at_ms {
             answer["stopDate"] = epoch_seconds(at_ms);
         }
@@ -293,84 +284,6 @@ impl Sfn {
                 answer["redriveStatus"] = json!("REDRIVABLE_BY_MAP_RUN");
             }
             None => answer["redriveStatus"] = json!("REDRIVABLE"),
-        }
-        Ok(answer)
-    }
-
-    pub(super) async fn list_executions(&self, ask: ListExecutions) -> Result<Value, AwsError> {
-        let machine_arn = match (&ask.state_machine_arn, &ask.map_run_arn) {
-            (Some(arn), None) => arn,
-            (None, Some(map_run_arn)) => {
-                check_status(ask.status_filter.as_deref())?;
-                let redriven = match ask.redrive_filter.as_deref() {
-                    None => None,
-                    Some("REDRIVEN") => Some(true),
-                    Some("NOT_REDRIVEN") => Some(false),
-                    Some(other) => {
-                        return Err(AwsError::validation(format!(
-                            "1 validation error detected: Value '{other}' at 'redriveFilter' failed to satisfy constraint: Member must satisfy enum value set: [REDRIVEN, NOT_REDRIVEN]"
-                        )));
-                    }
-                };
-                let (status, next) = (ask.status_filter.as_deref(), ask.next_token.as_deref());
-                return self
-                    .list_children(map_run_arn, status, redriven, ask.max_results, next)
-                    .await;
-            }
-            _ => {
-                return Err(AwsError::validation(
-                    "Exactly one of 'stateMachineArn' or 'mapRunArn' must be specified",
-                ));
-            }
-        };
-        check_status(ask.status_filter.as_deref())?;
-        if ask.status_filter.as_deref() == Some("PENDING_REDRIVE") {
-            return Err(AwsError::validation(
-                "The PENDING_REDRIVE status filter needs a mapRunArn",
-            ));
-        }
-        if ask.redrive_filter.is_some() {
-            return Err(AwsError::validation(
-                "The redriveFilter cannot be used with a stateMachineArn",
-            ));
-        }
-        let limit = page_size(ask.max_results)?;
-        arn::check(machine_arn, "stateMachine")?;
-        let machine = self.machine(machine_arn).await?;
-        let mut query = QueryBuilder::<Sqlite>::new(
-            "SELECT id, arn, name, status, started_at_ms, stopped_at_ms, redrive_count,
-                redriven_at_ms, listed_at_ms
-             FROM sfn_executions WHERE machine = ",
-        );
-        query.push_bind(machine.id);
-        query.push(
-            " AND NOT EXISTS (SELECT 1 FROM sfn_map_children c WHERE c.execution = sfn_executions.id)",
-        );
-        if let Some(status) = &ask.status_filter {
-            query.push(" AND status = ").push_bind(status);
-        }
-        if let Some(text) = &ask.next_token {
-            let place: Place = token::read(text)?;
-            query
-                .push(" AND (listed_at_ms, id) < (")
-                .push_bind(place.listed_at_ms);
-            query.push(", ").push_bind(place.id).push(")");
-        }
-        query
-            .push(" ORDER BY listed_at_ms DESC, id DESC LIMIT ")
-            .push_bind(limit + 1);
-        let mut rows: Vec<Listed> = query.build_query_as().fetch_all(&self.store.db).await?;
-        let more = i64::try_from(rows.len()).is_ok_and(|count| count > limit);
-        if more {
-            rows.pop();
-        }
-        let executions: Vec<Value> = rows.iter().map(|row| row.answer(&machine.arn)).collect();
-        let mut answer = json!({"executions": executions});
-        if let Some(last) = rows.last().filter(|_| more) {
-            answer["nextToken"] = json!(token::write(&Place {
-                listed_at_ms: last.listed_at_ms,
-                id: last.id,
-            }));
         }
         Ok(answer)
     }
@@ -424,34 +337,18 @@ impl Sfn {
     }
 }
 
-impl Listed {
-    fn answer(&self, machine_arn: &str) -> Value {
-        let mut item = json!({
-            "executionArn": self.arn,
-            "stateMachineArn": machine_arn,
-            "name": self.name,
-            "status": self.status,
-            "startDate": epoch_seconds(self.started_at_ms),
-        });
-        if let Some(at_ms) = self.stopped_at_ms {
-            item["stopDate"] = epoch_seconds(at_ms);
-        }
-        if let Some(at_ms) = self.redriven_at_ms {
-            item["redriveCount"] = json!(self.redrive_count);
-            item["redriveDate"] = epoch_seconds(at_ms);
-        }
-        item
+/// Adds the version and the alias that an execution was started through.
+pub(super) fn add_qualified(
+    answer: &mut Value,
+    machine_arn: &str,
+    version: Option<i64>,
+    alias: Option<&str>,
+) {
+    if let Some(version) = version {
+        answer["stateMachineVersionArn"] = json!(format!("{machine_arn}:{version}"));
     }
-}
-
-fn check_status(status: Option<&str>) -> Result<(), AwsError> {
-    match status {
-        Some(status) if !STATUSES.split(", ").any(|known| known == status) => {
-            Err(AwsError::validation(format!(
-                "1 validation error detected: Value '{status}' at 'statusFilter' failed to satisfy constraint: Member must satisfy enum value set: [{STATUSES}]"
-            )))
-        }
-        _ => Ok(()),
+    if let Some(alias) = alias {
+        answer["stateMachineAliasArn"] = json!(format!("{machine_arn}:{alias}"));
     }
 }
 

@@ -50,6 +50,10 @@ pub struct NewExecution {
     pub machine: i64,
     /// The row of the definition that it runs.
     pub revision: i64,
+    /// The number of the version it was started through.
+    pub version: Option<i64>,
+    /// The name of the alias it was started through.
+    pub alias: Option<String>,
     /// Its ARN.
     pub arn: String,
     /// Its name.
@@ -199,14 +203,16 @@ async fn insert(
     new: &NewExecution,
 ) -> Result<bool, sqlx::Error> {
     let inserted = sqlx::query(
-        "INSERT INTO sfn_executions (id, machine, revision, arn, name, seed, status, input,
-            trace_header, started_at_ms, listed_at_ms)
-         SELECT ?, id, ?, ?, ?, ?, 'RUNNING', ?, ?, ?, ?
+        "INSERT INTO sfn_executions (id, machine, revision, version, alias, arn, name, seed, status,
+            input, trace_header, started_at_ms, listed_at_ms)
+         SELECT ?, id, ?, ?, ?, ?, ?, ?, 'RUNNING', ?, ?, ?, ?
          FROM sfn_machines WHERE id = ? AND (NOT deleting OR ?)
          ON CONFLICT (arn) DO NOTHING",
     )
     .bind(new.id)
     .bind(new.revision)
+    .bind(new.version)
+    .bind(&new.alias)
     .bind(&new.arn)
     .bind(&new.name)
     .bind(new.seed)

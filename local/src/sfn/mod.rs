@@ -7,9 +7,11 @@
 //! <https://docs.aws.amazon.com/step-functions/latest/apireference/Welcome.html>
 
 mod activity;
+mod alias;
 mod arn;
 mod callback;
 mod change;
+mod constraint;
 mod definition;
 mod driver;
 mod errand;
@@ -18,13 +20,17 @@ mod history;
 mod input;
 mod integration;
 mod journal;
+mod listing;
 mod machine;
 mod map_run;
 mod redrive;
 mod restore;
+mod revision;
 mod tags;
+mod test_state;
 mod timer;
 mod token;
+mod version;
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicI64;
@@ -44,20 +50,27 @@ use journal::Journal;
 const OPERATIONS: &[&str] = &[
     "CreateActivity",
     "CreateStateMachine",
+    "CreateStateMachineAlias",
     "DeleteActivity",
     "DeleteStateMachine",
+    "DeleteStateMachineAlias",
+    "DeleteStateMachineVersion",
     "DescribeActivity",
     "DescribeExecution",
     "DescribeMapRun",
     "DescribeStateMachine",
+    "DescribeStateMachineAlias",
     "DescribeStateMachineForExecution",
     "GetActivityTask",
     "GetExecutionHistory",
     "ListActivities",
     "ListExecutions",
     "ListMapRuns",
+    "ListStateMachineAliases",
+    "ListStateMachineVersions",
     "ListStateMachines",
     "ListTagsForResource",
+    "PublishStateMachineVersion",
     "RedriveExecution",
     "SendTaskFailure",
     "SendTaskHeartbeat",
@@ -65,9 +78,11 @@ const OPERATIONS: &[&str] = &[
     "StartExecution",
     "StopExecution",
     "TagResource",
+    "TestState",
     "UntagResource",
     "UpdateMapRun",
     "UpdateStateMachine",
+    "UpdateStateMachineAlias",
     "ValidateStateMachineDefinition",
 ];
 
@@ -88,12 +103,31 @@ const TABLES: &[&str] = &[
         role_arn TEXT NOT NULL,
         logging TEXT NOT NULL,
         tracing TEXT NOT NULL,
+        encryption TEXT,
         updated_at_ms INTEGER NOT NULL)",
     "CREATE INDEX IF NOT EXISTS sfn_revisions_machine ON sfn_revisions (machine)",
+    "CREATE TABLE IF NOT EXISTS sfn_versions (
+        machine INTEGER NOT NULL,
+        number INTEGER NOT NULL,
+        revision INTEGER NOT NULL,
+        description TEXT,
+        created_at_ms INTEGER NOT NULL,
+        deleted INTEGER NOT NULL DEFAULT 0,
+        PRIMARY KEY (machine, number))",
+    "CREATE TABLE IF NOT EXISTS sfn_aliases (
+        machine INTEGER NOT NULL,
+        name TEXT NOT NULL,
+        description TEXT,
+        routing TEXT NOT NULL,
+        created_at_ms INTEGER NOT NULL,
+        updated_at_ms INTEGER NOT NULL,
+        PRIMARY KEY (machine, name))",
     "CREATE TABLE IF NOT EXISTS sfn_executions (
         id INTEGER PRIMARY KEY,
         machine INTEGER NOT NULL,
         revision INTEGER NOT NULL,
+        version INTEGER,
+        alias TEXT,
         arn TEXT NOT NULL UNIQUE,
         name TEXT NOT NULL,
         seed INTEGER NOT NULL,
@@ -135,6 +169,13 @@ const TABLES: &[&str] = &[
         created_at_ms INTEGER NOT NULL)",
 ];
 
+/// Columns that data directories made before them do not have: table, column, type.
+const ADDED: &[(&str, &str, &str)] = &[
+    ("sfn_revisions", "encryption", "TEXT"),
+    ("sfn_executions", "version", "INTEGER"),
+    ("sfn_executions", "alias", "TEXT"),
+];
+
 /// State machines and their executions.
 pub struct Sfn {
     store: Store,
@@ -152,6 +193,20 @@ impl Sfn {
     pub async fn open(store: Store, peers: Peers) -> Result<Arc<Sfn>, AwsError> {
         for statement in TABLES.iter().chain(map_run::TABLES) {
             sqlx::query(*statement).execute(&store.db).await?;
+        }
+        for (table, column, kind) in ADDED {
+            let there: i64 =
+                sqlx::query_scalar("SELECT COUNT(*) FROM pragma_table_info(?) WHERE name = ?")
+                    .bind(table)
+                    .bind(column)
+                    .fetch_one(&store.db)
+                    .await?;
+            if there == 0 {
+                let alter = format!("ALTER TABLE {table} ADD COLUMN {column} {kind}");
+                sqlx::query(sqlx::AssertSqlSafe(alter))
+                    .execute(&store.db)
+                    .await?;
+            }
         }
         let last: Option<i64> = sqlx::query_scalar("SELECT MAX(id) FROM sfn_executions")
             .fetch_one(&store.db)
@@ -186,6 +241,14 @@ impl Sfn {
             "DeleteStateMachine" => self.delete_state_machine(input(body)?).await,
             "DescribeStateMachine" => self.describe_state_machine(input(body)?).await,
             "ListStateMachines" => self.list_state_machines(input(body)?).await,
+            "PublishStateMachineVersion" => self.publish_state_machine_version(input(body)?).await,
+            "ListStateMachineVersions" => self.list_state_machine_versions(input(body)?).await,
+            "DeleteStateMachineVersion" => self.delete_state_machine_version(input(body)?).await,
+            "CreateStateMachineAlias" => self.create_state_machine_alias(input(body)?).await,
+            "UpdateStateMachineAlias" => self.update_state_machine_alias(input(body)?).await,
+            "DescribeStateMachineAlias" => self.describe_state_machine_alias(input(body)?).await,
+            "DeleteStateMachineAlias" => self.delete_state_machine_alias(input(body)?).await,
+            "ListStateMachineAliases" => self.list_state_machine_aliases(input(body)?).await,
             "DescribeStateMachineForExecution" => {
                 self.describe_state_machine_for_execution(input(body)?)
                     .await
@@ -208,6 +271,7 @@ impl Sfn {
             "DeleteActivity" => self.delete_activity(input(body)?).await,
             "ListActivities" => self.list_activities(input(body)?).await,
             "GetActivityTask" => self.get_activity_task(input(body)?).await,
+            "TestState" => Box::pin(self.test_state(input(body)?)).await,
             "TagResource" => self.tag_resource(input(body)?).await,
             "UntagResource" => self.untag_resource(input(body)?).await,
             "ListTagsForResource" => self.list_tags_for_resource(input(body)?).await,

@@ -289,11 +289,14 @@ pub(super) fn start(row: &ExecutionRow) -> Start {
 }
 
 fn facts(row: &ExecutionRow) -> Facts {
+    let qualified = |qualifier: String| format!("{}:{qualifier}", row.machine_arn);
     Facts {
         id: row.id,
         arn: row.arn.clone(),
         name: row.name.clone(),
         machine_arn: row.machine_arn.clone(),
+        version_arn: row.version.map(|version| qualified(version.to_string())),
+        alias_arn: row.alias.clone().map(qualified),
         input: row.input.clone(),
         started_at_ms: row.started_at_ms,
         child: row

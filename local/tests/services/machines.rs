@@ -104,3 +104,50 @@ async fn what_is_not_played_is_refused_and_nothing_is_made() {
     let list = aws.states("ListStateMachines", json!({})).await.unwrap();
     assert_eq!(list["stateMachines"], json!([]));
 }
+
+#[tokio::test]
+async fn what_goes_with_a_machine_is_kept_and_shown() {
+    let data = tempfile::tempdir().unwrap();
+    let aws = Aws::start(data.path()).await;
+    let definition = json!({"StartAt": "A", "States": {
+        "A": {"Type": "Pass", "Assign": {"x": 1}, "Next": "B"},
+        "B": {"Type": "Pass", "InputPath": "$x", "End": true},
+    }});
+    let mut create = json!({
+        "name": "m", "roleArn": "arn:aws:iam::000000000000:role/r", "definition": definition.to_string(),
+        "encryptionConfiguration": {"type": "AWS_OWNED_KEY"}, "tracingConfiguration": {"enabled": true},
+    });
+    let created = aws
+        .states("CreateStateMachine", create.clone())
+        .await
+        .unwrap();
+    let of = json!({"stateMachineArn": created["stateMachineArn"]});
+    let described = aws
+        .states("DescribeStateMachine", of.clone())
+        .await
+        .unwrap();
+    assert_eq!(described["variableReferences"], json!({"B": ["x"]}));
+    assert_eq!(
+        described["encryptionConfiguration"]["type"],
+        "AWS_OWNED_KEY"
+    );
+    assert_eq!(described["tracingConfiguration"]["enabled"], true);
+    let mut without = of;
+    without["includedData"] = json!("METADATA_ONLY");
+    let described = aws.states("DescribeStateMachine", without).await.unwrap();
+    assert_eq!(described["definition"], "{}");
+
+    create["encryptionConfiguration"]["type"] = json!("CUSTOMER_MANAGED_KMS_KEY");
+    let keyless = refused(aws.states("CreateStateMachine", create.clone()).await);
+    assert_eq!(keyless.1, "InvalidEncryptionConfiguration");
+    create["loggingConfiguration"] = json!({"level": "ALL"});
+    let logless = refused(aws.states("CreateStateMachine", create.clone()).await);
+    assert_eq!(logless.1, "InvalidLoggingConfiguration");
+    create["definition"] = json!("x".repeat((1 << 20) + 1));
+    let (_, code, message) = refused(aws.states("CreateStateMachine", create).await);
+    assert_eq!(code, "ValidationException");
+    assert!(
+        message.ends_with("less than or equal to 1048576"),
+        "{message}"
+    );
+}

@@ -15,5 +15,7 @@ mod map_runs;
 mod queues;
 mod registry;
 mod s3;
+mod single_states;
 mod states;
 mod streams;
+mod versions;

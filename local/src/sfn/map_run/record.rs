@@ -327,6 +327,8 @@ impl Sfn {
             id: self.new_execution_id(),
             machine: family.machine,
             revision: family.revision,
+            version: None,
+            alias: None,
             arn: arn::of_execution(&family.start.state_machine_name, &name),
             name: name.clone(),
             seed: (Uuid::new_v4().as_u128() as u64).cast_signed(),
