@@ -5,6 +5,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// How bad a [`Diagnostic`] is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -26,6 +27,20 @@ pub enum Code {
     SchemaValidationFailed,
     /// A transition leads nowhere, or none leads to a state.
     MissingTransitionTarget,
+    /// No state ends the machine, a branch or an item's processor.
+    MissingEndState,
+    /// Two states have one name.
+    DuplicateStateName,
+    /// A state's name is too long, or empty.
+    InvalidStateName,
+    /// A value looks like an expression, but its field's name does not end in `.$`.
+    NoDollar,
+    /// A value looks like a path, but its field's name does not end in `Path`.
+    NoPath,
+    /// The `Result` of a Pass state is taken as it is, and looks as if that were not meant.
+    PassResultIsStatic,
+    /// Something that AWS does not look for.
+    Advice,
 }
 
 impl Code {
@@ -35,6 +50,13 @@ impl Code {
             Code::InvalidJsonDescription => "INVALID_JSON_DESCRIPTION",
             Code::SchemaValidationFailed => "SCHEMA_VALIDATION_FAILED",
             Code::MissingTransitionTarget => "MISSING_TRANSITION_TARGET",
+            Code::MissingEndState => "MISSING_END_STATE",
+            Code::DuplicateStateName => "DUPLICATE_STATE_NAME",
+            Code::InvalidStateName => "INVALID_STATE_NAME",
+            Code::NoDollar => "NO_DOLLAR",
+            Code::NoPath => "NO_PATH",
+            Code::PassResultIsStatic => "PASS_RESULT_IS_STATIC",
+            Code::Advice => "ADVICE",
         }
     }
 }
@@ -52,6 +74,42 @@ pub struct Diagnostic {
     pub message: String,
     /// What to do about it, where that can be told.
     pub hint: Option<String>,
+    /// AWS names the object around the place instead.
+    #[serde(default)]
+    pub of_parent: bool,
+}
+
+impl Diagnostic {
+    /// The place as AWS writes it, where elements of arrays stand in brackets: `/States/A/Choices[0]/Next`.
+    /// `None` for the whole definition.
+    pub fn location(&self, definition: &Value) -> Option<String> {
+        let mut tokens: Vec<&str> = self.pointer.split('/').skip(1).collect();
+        if self.of_parent {
+            tokens.pop();
+        }
+        if tokens.is_empty() {
+            return None;
+        }
+        let mut location = String::new();
+        let mut at = Some(definition);
+        for token in tokens {
+            let token = token.replace("~1", "/").replace("~0", "~");
+            at = match at {
+                Some(Value::Array(elements)) => {
+                    location.push_str(&format!("[{token}]"));
+                    token
+                        .parse()
+                        .ok()
+                        .and_then(|index: usize| elements.get(index))
+                }
+                other => {
+                    location.push_str(&format!("/{token}"));
+                    other.and_then(|value| value.get(&token))
+                }
+            };
+        }
+        Some(location)
+    }
 }
 
 impl fmt::Display for Diagnostic {
@@ -70,5 +128,34 @@ impl fmt::Display for Diagnostic {
             Some(hint) => write!(f, " ({hint})"),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn places_as_aws_writes_them() {
+        let definition = json!({"States": {"a/b": {"Choices": [{"And": [{"Next": "x"}]}]}}});
+        let mut diagnostic = Diagnostic {
+            severity: Severity::Error,
+            code: Code::SchemaValidationFailed,
+            pointer: "/States/a~1b/Choices/0/And/0/Next".into(),
+            message: String::new(),
+            hint: None,
+            of_parent: false,
+        };
+        let location = diagnostic.location(&definition);
+        assert_eq!(
+            location.as_deref(),
+            Some("/States/a/b/Choices[0]/And[0]/Next")
+        );
+        diagnostic.of_parent = true;
+        let location = diagnostic.location(&definition);
+        assert_eq!(location.as_deref(), Some("/States/a/b/Choices[0]/And[0]"));
+        diagnostic.pointer = "/Timeout".into();
+        assert_eq!(diagnostic.location(&definition), None);
     }
 }

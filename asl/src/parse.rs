@@ -4,7 +4,7 @@
 //! read all the same. [`document`] reads JSON, [`fields`] reads objects, [`state`], [`effort`],
 //! [`fork`] and [`choice`] read states, and this module puts scopes and transitions together.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
@@ -20,6 +20,7 @@ mod fork;
 mod reachable;
 mod report;
 mod state;
+mod static_text;
 
 use fields::Fields;
 use report::Report;
@@ -79,6 +80,8 @@ fn machine(document: &Value, report: &mut Report) -> Option<StateMachine> {
         scopes: Vec::new(),
         states: Vec::new(),
         names: HashMap::new(),
+        led_to: HashSet::new(),
+        ends: HashSet::new(),
         jsonata: false,
     };
     let comment = fields.text("Comment", builder.report);
@@ -99,10 +102,12 @@ fn machine(document: &Value, report: &mut Report) -> Option<StateMachine> {
         scopes,
         states,
         names,
+        led_to,
+        ends,
         report,
         ..
     } = builder;
-    if report.is_fatal() {
+    if report.is_malformed() {
         return None;
     }
     let machine = StateMachine {
@@ -112,7 +117,8 @@ fn machine(document: &Value, report: &mut Report) -> Option<StateMachine> {
         states,
         names,
     };
-    reachable::check(&machine, report);
+    reachable::check(&machine, &led_to, &ends, report);
+    static_text::check(document, "", false, report);
     Some(machine)
 }
 
@@ -121,6 +127,10 @@ struct Builder<'a> {
     scopes: Vec<Scope>,
     states: Vec<State>,
     names: HashMap<String, StateId>,
+    /// States that a transition or `StartAt` names.
+    led_to: HashSet<StateId>,
+    /// States that end their scope.
+    ends: HashSet<StateId>,
     /// The machine's query language.
     jsonata: bool,
 }
@@ -176,9 +186,10 @@ impl Builder<'_> {
             local.insert(name.clone(), state);
             let pointer = fields::pointer(&at, name);
             if name.is_empty() || name.chars().count() > NAME_MAX {
-                self.report.error(
+                self.report.say(
+                    Code::InvalidStateName,
                     &pointer,
-                    format!("the name of a state has 1 to {NAME_MAX} characters"),
+                    format!("The name of a state has 1 to {NAME_MAX} characters"),
                     None,
                 );
             }
@@ -190,8 +201,9 @@ impl Builder<'_> {
                 );
             }
             if self.names.insert(name.clone(), state).is_some() {
-                let message = format!("there is more than one state named {name}");
-                self.report.error(
+                let message = format!("Duplicate State name: {name}");
+                self.report.say(
+                    Code::DuplicateStateName,
                     &pointer,
                     message,
                     Some("names are unique in the whole state machine"),
@@ -216,10 +228,11 @@ impl Builder<'_> {
     /// The state of the same scope that a transition names.
     fn target(&mut self, name: &str, pointer: &str, local: &Names) -> Option<StateId> {
         if let Some(&state) = local.get(name) {
+            self.led_to.insert(state);
             return Some(state);
         }
-        let field = pointer.rsplit('/').next().unwrap_or_default();
-        let message = format!("Missing '{field}' target: {name}");
+        // AWS says Next whatever the field is called.
+        let message = format!("Missing 'Next' target: {name}");
         let hint = if self.names.contains_key(name) {
             Some(
                 "a transition cannot leave or enter a Parallel branch or a Map processor"

@@ -59,6 +59,13 @@ pub struct CannotPut {
     path: String,
 }
 
+impl InvalidPath {
+    /// Why it is none, as a sentence.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+}
+
 impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
@@ -296,7 +303,9 @@ impl Scanner<'_> {
         if raw {
             return Ok(Token::Raw(bracket.to_owned()));
         }
-        if let Ok(index) = inner.parse() {
+        if let Ok(index) = inner.parse()
+            && !inner.starts_with('+')
+        {
             return Ok(Token::Segment(Segment::Index(index)));
         }
         for open in ['\'', '"'] {

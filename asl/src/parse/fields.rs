@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use serde_json::{Map, Value};
 
-use crate::path::{Path, ReferencePath};
+use crate::path::{InvalidPath, Path, ReferencePath};
 use crate::template::Template;
 
 use super::report::Report;
@@ -106,9 +106,9 @@ impl<'a> Fields<'a> {
                 let hint = hint
                     .as_deref()
                     .or(Some("remove it, or move it to where it belongs"));
-                report.error(
+                report.error_in(
                     &self.at(name),
-                    format!("{name} is not a field of this"),
+                    format!("Field '{name}' is not supported"),
                     hint,
                 );
             }
@@ -124,11 +124,11 @@ impl<'a> Fields<'a> {
     }
 
     pub(super) fn missing(&self, name: &str, report: &mut Report) {
-        report.error(
-            &self.pointer,
-            format!("The field '{name}' is required but was missing"),
-            None,
-        );
+        let message = match name {
+            "RoleArn" => format!("The field '{name}' is required but was missing"),
+            _ => format!("These fields are required: [{name}]"),
+        };
+        report.error(&self.pointer, message, None);
     }
 
     pub(super) fn text(&self, name: &'static str, report: &mut Report) -> Option<String> {
@@ -210,7 +210,11 @@ impl<'a> Fields<'a> {
 
     pub(super) fn path(&self, name: &'static str, report: &mut Report) -> Option<Path> {
         let text = self.text(name, report)?;
-        self.checked(name, Path::parse(&text), report)
+        let wrong = "Value must be a valid JSONPath.";
+        let parsed = Path::parse(&text);
+        let because =
+            |error: InvalidPath| report.error(&self.at(name), wrong, Some(error.reason()));
+        parsed.map_err(because).ok()
     }
 
     pub(super) fn reference_path(
@@ -219,7 +223,11 @@ impl<'a> Fields<'a> {
         report: &mut Report,
     ) -> Option<ReferencePath> {
         let text = self.text(name, report)?;
-        self.checked(name, ReferencePath::parse(&text), report)
+        let wrong = "Value is not a Reference Path";
+        let parsed = ReferencePath::parse(&text);
+        let because =
+            |error: InvalidPath| report.error(&self.at(name), wrong, Some(error.reason()));
+        parsed.map_err(because).ok()
     }
 
     /// What was parsed, or a report why not.
@@ -238,7 +246,12 @@ impl<'a> Fields<'a> {
         let value = self.get(name)?;
         let at = self.at(name);
         Some(Template::parse(value, &mut |pointer, message| {
-            report.error(&format!("{at}{pointer}"), message, None)
+            let field = pointer.rsplit('/').next().unwrap_or_default();
+            let field = field.replace("~1", "/").replace("~0", "~");
+            let wrong = format!(
+                "The value for the field '{field}' must be a valid JSONPath or a valid intrinsic function call"
+            );
+            report.error_in(&format!("{at}{pointer}"), wrong, Some(&message));
         }))
     }
 

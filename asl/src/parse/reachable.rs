@@ -1,7 +1,9 @@
 //! Owns the check that every state can be reached and every scope can end.
 
+use std::collections::HashSet;
+
 use crate::diagnose::Code;
-use crate::machine::{Body, Next, State, StateId, StateMachine};
+use crate::machine::{Body, Next, Scope, State, StateId, StateMachine};
 
 use super::fields::pointer;
 use super::report::Report;
@@ -29,43 +31,94 @@ fn successors(state: &State) -> Vec<StateId> {
     next
 }
 
-pub(super) fn check(machine: &StateMachine, report: &mut Report) {
-    let mut reached = vec![false; machine.states.len()];
+/// `led_to` are the states that anything names, `ends` those that end their scope. As with AWS, a machine
+/// without an end is not looked at for states that nothing names.
+pub(super) fn check(
+    machine: &StateMachine,
+    led_to: &HashSet<StateId>,
+    ends: &HashSet<StateId>,
+    report: &mut Report,
+) {
+    let dangling = report.is_fatal();
+    let endless: Vec<&Scope> = machine
+        .scopes
+        .iter()
+        .filter(|scope| !scope.states.iter().any(|state| ends.contains(state)))
+        .collect();
+    for scope in &endless {
+        let start = place(
+            machine,
+            scope.states.first().copied().unwrap_or(scope.start),
+        );
+        let at = start.rsplit_once("/States/").map_or("", |(scope, _)| scope);
+        let hint = Some("give a state End, or add a Succeed or Fail state");
+        report.say(
+            Code::MissingEndState,
+            at,
+            "Workflow has no terminal state",
+            hint,
+        );
+    }
+    if !endless.is_empty() {
+        return;
+    }
     for scope in &machine.scopes {
-        let mut open = vec![scope.start];
-        let mut ends = false;
-        while let Some(id) = open.pop() {
-            if std::mem::replace(&mut reached[id.0 as usize], true) {
-                continue;
+        for &id in &scope.states {
+            if !led_to.contains(&id) {
+                let message = format!("State \"{}\" is not reachable.", machine.state(id).name);
+                let hint = Some("remove it, or name it in a Next");
+                let code = Code::MissingTransitionTarget;
+                report.say(code, &place(machine, id), message, hint);
             }
-            let state = machine.state(id);
-            let next = successors(state);
-            ends |= matches!(state.body, Body::Succeed | Body::Fail { .. })
-                || (state.next == Next::End && !matches!(state.body, Body::Choice { .. }));
-            open.extend(next);
         }
-        if !ends {
-            let start = place(machine, scope.start);
-            let start = start.rsplit_once("/States/").map_or("", |(scope, _)| scope);
-            report.warning(
-                start,
-                "no state ends this",
-                Some("give a state End, or add a Succeed or Fail state"),
-            );
+        if !dangling {
+            advise(machine, scope, ends, report);
         }
     }
-    for (index, reached) in reached.into_iter().enumerate() {
-        if !reached {
-            let id = StateId(index as u32);
-            let message = format!("State \"{}\" is not reachable.", machine.state(id).name);
-            let hint = Some("remove it, or name it in a Next");
-            report.say(
-                Code::MissingTransitionTarget,
-                &place(machine, id),
-                message,
-                hint,
-            );
+}
+
+/// What AWS does not look for: states that lead only to each other.
+fn advise(machine: &StateMachine, scope: &Scope, ends: &HashSet<StateId>, report: &mut Report) {
+    let mut reached = HashSet::new();
+    let mut open = vec![scope.start];
+    while let Some(id) = open.pop() {
+        if reached.insert(id) {
+            open.extend(successors(machine.state(id)));
         }
+    }
+    // States from which an end can be reached: those before one that is known already.
+    let mut ending = ends.clone();
+    loop {
+        let before = ending.len();
+        for &id in &scope.states {
+            let leads = successors(machine.state(id));
+            if leads.iter().any(|next| ending.contains(next)) {
+                ending.insert(id);
+            }
+        }
+        if ending.len() == before {
+            break;
+        }
+    }
+    let unreached = scope.states.iter().find(|id| !reached.contains(id));
+    if let Some(&id) = unreached
+        && !report.is_fatal()
+    {
+        let message = format!("No way leads from the start to {}", machine.state(id).name);
+        let hint = Some("remove the states that lead only to each other, or lead to one of them");
+        report.warning(Code::Advice, &place(machine, id), message, hint);
+    }
+    let trapped = scope
+        .states
+        .iter()
+        .find(|id| reached.contains(id) && !ending.contains(id));
+    if let Some(&id) = trapped {
+        let message = format!(
+            "Once {} is entered, no way leads to an end",
+            machine.state(id).name
+        );
+        let hint = Some("give one of the states that follow it a way out, or End");
+        report.warning(Code::Advice, &place(machine, id), message, hint);
     }
 }
 

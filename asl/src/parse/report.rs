@@ -7,6 +7,8 @@ use crate::diagnose::{Code, Diagnostic, Severity};
 pub(super) struct Report {
     diagnostics: Vec<Diagnostic>,
     fatal: bool,
+    /// There is a mistake beside transitions.
+    malformed: bool,
 }
 
 impl Report {
@@ -23,22 +25,31 @@ impl Report {
         hint: Option<&str>,
     ) {
         self.fatal = true;
+        self.malformed |= code != Code::MissingTransitionTarget;
         self.push(Severity::Error, code, pointer, message.into(), hint);
     }
 
-    pub(super) fn warning(
+    /// An error in a field for which AWS names the object that has the field.
+    pub(super) fn error_in(
         &mut self,
         pointer: &str,
         message: impl Into<String>,
         hint: Option<&str>,
     ) {
-        self.push(
-            Severity::Warning,
-            Code::SchemaValidationFailed,
-            pointer,
-            message.into(),
-            hint,
-        );
+        self.error(pointer, message, hint);
+        if let Some(diagnostic) = self.diagnostics.last_mut() {
+            diagnostic.of_parent = true;
+        }
+    }
+
+    pub(super) fn warning(
+        &mut self,
+        code: Code,
+        pointer: &str,
+        message: impl Into<String>,
+        hint: Option<&str>,
+    ) {
+        self.push(Severity::Warning, code, pointer, message.into(), hint);
     }
 
     /// An error that leaves no doubt about what was meant.
@@ -57,6 +68,11 @@ impl Report {
     /// Whether it cannot be said what was meant.
     pub(super) fn is_fatal(&self) -> bool {
         self.fatal
+    }
+
+    /// Whether anything but transitions is wrong.
+    pub(super) fn is_malformed(&self) -> bool {
+        self.malformed
     }
 
     pub(super) fn into_diagnostics(self) -> Vec<Diagnostic> {
@@ -78,6 +94,7 @@ impl Report {
             pointer,
             message,
             hint,
+            of_parent: false,
         });
     }
 }

@@ -14,6 +14,26 @@ use super::{Builder, Names};
 
 /// Fields that come with JSONata.
 const JSONATA_FIELDS: [&str; 4] = ["Arguments", "Output", "Items", "Condition"];
+/// Fields that come with JSONPath.
+const JSONPATH_FIELDS: [&str; 17] = [
+    "InputPath",
+    "OutputPath",
+    "Parameters",
+    "ResultPath",
+    "ResultSelector",
+    "ItemsPath",
+    "SecondsPath",
+    "TimestampPath",
+    "TimeoutSecondsPath",
+    "HeartbeatSecondsPath",
+    "MaxConcurrencyPath",
+    "ToleratedFailureCountPath",
+    "ToleratedFailurePercentagePath",
+    "ErrorPath",
+    "CausePath",
+    "Result",
+    "Variable",
+];
 
 impl Builder<'_> {
     pub(super) fn state(&mut self, id: StateId, fields: &Fields<'_>, local: &Names) {
@@ -66,7 +86,11 @@ impl Builder<'_> {
             StateKind::Parallel => self.parallel(id, fields, local, jsonata),
             StateKind::Map => self.map(id, fields, local, jsonata),
         };
+        self.other_language(fields, jsonata);
         fields.finish(self.report);
+        if matches!(kind, StateKind::Succeed | StateKind::Fail) || next == Some(Next::End) {
+            self.ends.insert(id);
+        }
         let state = &mut self.states[id.0 as usize];
         state.comment = comment;
         state.assign = assign;
@@ -76,6 +100,22 @@ impl Builder<'_> {
         state.next = next.unwrap_or(Next::End);
         if let Some(body) = body {
             state.body = body;
+        }
+    }
+
+    /// Fields that the state's query language does not have, but the other one does.
+    fn other_language(&mut self, fields: &Fields<'_>, jsonata: bool) {
+        let (this, other, names) = if jsonata {
+            ("JSONata", "JSONPath", JSONPATH_FIELDS.as_slice())
+        } else {
+            ("JSONPath", "JSONata", JSONATA_FIELDS.as_slice())
+        };
+        for name in names.iter().filter(|name| fields.has(name)) {
+            let message = format!(
+                "The QueryLanguage is set to '{this}', but field '{name}' is only supported for the '{other}' QueryLanguage"
+            );
+            let hint = format!("remove it, or set QueryLanguage to {other}");
+            self.report.error_in(&fields.at(name), message, Some(&hint));
         }
     }
 

@@ -44,10 +44,10 @@ fn missing_and_unknown() {
         r#"{"States": {"A": {"Type": "Task", "Resuorce": "arn:x", "End": true}, "B": {"Tpye": "Pass"}}}"#,
         expect![[r#"
             no machine
-            error at /: The field 'StartAt' is required but was missing
-            error at /States/A: The field 'Resource' is required but was missing
-            error at /States/A/Resuorce: Resuorce is not a field of this (did you mean Resource?)
-            error at /States/B: The field 'Type' is required but was missing"#]],
+            error at /: These fields are required: [StartAt]
+            error at /States/A: These fields are required: [Resource]
+            error at /States/A/Resuorce: Field 'Resuorce' is not supported (did you mean Resource?)
+            error at /States/B: These fields are required: [Type]"#]],
     );
     check(
         r#"{"StartAt": "A", "States": {"A": {"Type": "Tsk", "End": true}}}"#,
@@ -60,7 +60,7 @@ fn missing_and_unknown() {
         expect![[r#"
             no machine
             error at /States: there are no states (add at least one state)
-            error at /StartAt: Missing 'StartAt' target: A"#]],
+            error at /StartAt: Missing 'Next' target: A"#]],
     );
 }
 
@@ -93,15 +93,16 @@ fn transitions() {
     check(
         r#"{"StartAt": "A", "States": {"A": {"Type": "Pass", "Next": "A"}}}"#,
         expect![[r#"
-            machine
-            warning at /: no state ends this (give a state End, or add a Succeed or Fail state)"#]],
+            no machine
+            error at /: Workflow has no terminal state (give a state End, or add a Succeed or Fail state)"#]],
     );
     check(
         r#"{"StartAt": "P", "States": {"P": {"Type": "Parallel", "End": true, "Branches": [
             {"StartAt": "X", "States": {"X": {"Type": "Pass", "Next": "P"}}}]}}}"#,
         expect![[r#"
             no machine
-            error at /States/P/Branches/0/States/X/Next: Missing 'Next' target: P (a transition cannot leave or enter a Parallel branch or a Map processor)"#]],
+            error at /States/P/Branches/0/States/X/Next: Missing 'Next' target: P (a transition cannot leave or enter a Parallel branch or a Map processor)
+            error at /States/P/Branches/0: Workflow has no terminal state (give a state End, or add a Succeed or Fail state)"#]],
     );
 }
 
@@ -114,15 +115,15 @@ fn values() {
             "Catch": [{"Next": "A"}], "End": true}}}"#,
         expect![[r#"
             no machine
-            error at /States/A/InputPath: 'a' is not a valid path: it must begin with $
+            error at /States/A/InputPath: Value must be a valid JSONPath. (it must begin with $)
             error at /States/A/Resource: Resource must be an ARN (name a function as arn:aws:lambda:<region>:<account>:function:<name>, with :<alias> if any)
             error at /States/A/Retry/0/ErrorEquals: States.ALL must stand alone and in the last place
             error at /States/A/Retry/0/BackoffRate: BackoffRate must be at least 1.0
             error at /States/A/Retry/1/ErrorEquals: ErrorEquals must be an array of at least one error's name
-            error at /States/A/Catch/0: The field 'ErrorEquals' is required but was missing
-            error at /States/A/ResultPath: '$.a[*]' is not a valid path: a reference path must name exactly one place
-            error at /States/A/Parameters/x.$: 'nothing' is neither a path (it would begin with $) nor an intrinsic function (States.…)
-            error at /States/A/Parameters/y/z.$: the value of a field ending in .$ must be a string, not 5
+            error at /States/A/Catch/0: These fields are required: [ErrorEquals]
+            error at /States/A/ResultPath: Value is not a Reference Path (a reference path must name exactly one place)
+            error at /States/A/Parameters/x.$: The value for the field 'x.$' must be a valid JSONPath or a valid intrinsic function call ('nothing' is neither a path (it would begin with $) nor an intrinsic function (States.…))
+            error at /States/A/Parameters/y/z.$: The value for the field 'z.$' must be a valid JSONPath or a valid intrinsic function call (the value of a field ending in .$ must be a string, not 5)
             error at /States/A/TimeoutSeconds: TimeoutSeconds must be a whole number from 1 to 99999999, not 0
             error at /States/A/HeartbeatSeconds: HeartbeatSeconds must be a whole number from 1 to 99999999, not a string"#]],
     );
@@ -146,7 +147,7 @@ fn rules() {
             error at /States/A/Choices/3: the rule has more than one comparison (put them into And or Or)
             error at /States/A/Choices/4/Next: Missing 'Next' target: C (did you mean A?)
             error at /States/A/Choices/4/Not/TimestampEquals: TimestampEquals must be an RFC 3339 timestamp such as 2016-03-14T01:59:00Z
-            error at /States/A/Next: Next is not a field of this (remove it, or move it to where it belongs)"#]],
+            error at /States/A/Next: Field 'Next' is not supported (remove it, or move it to where it belongs)"#]],
     );
 }
 
@@ -165,7 +166,7 @@ fn distributed() {
         expect![[r#"
             no machine
             error at /States/A/Label: a label has 1 to 40 characters, and no spaces, brackets, wildcards or special ones
-            error at /States/A/ItemReader/ReaderConfig: The field 'CSVHeaders' is required but was missing
+            error at /States/A/ItemReader/ReaderConfig: These fields are required: [CSVHeaders]
             error at /States/A/ItemBatcher: the batcher does not say how large a batch is (add MaxItemsPerBatch or MaxInputBytesPerBatch)"#]],
     );
     check(
@@ -192,5 +193,84 @@ fn unsupported() {
         expect![[r#"
             machine
             error at /QueryLanguage: not supported yet: QueryLanguage JSONata"#]],
+    );
+}
+
+#[test]
+fn fields_of_the_other_language() {
+    check(
+        r#"{"StartAt": "A", "States": {"A": {"Type": "Pass", "Output": {"a": 1}, "End": true}}}"#,
+        expect![[r#"
+            no machine
+            error at /States/A/Output: The QueryLanguage is set to 'JSONPath', but field 'Output' is only supported for the 'JSONata' QueryLanguage (remove it, or set QueryLanguage to JSONata)"#]],
+    );
+    check(
+        r#"{"QueryLanguage": "JSONata", "StartAt": "A", "States": {"A": {"Type": "Pass", "ResultPath": "$.a", "End": true}}}"#,
+        expect![[r#"
+            no machine
+            error at /QueryLanguage: not supported yet: QueryLanguage JSONata
+            error at /States/A/ResultPath: The QueryLanguage is set to 'JSONata', but field 'ResultPath' is only supported for the 'JSONPath' QueryLanguage (remove it, or set QueryLanguage to JSONPath)"#]],
+    );
+}
+
+#[test]
+fn ways_that_lead_nowhere() {
+    // AWS looks no further for states that nothing names.
+    check(
+        r#"{"StartAt": "A", "States": {"A": {"Type": "Pass", "Next": "B"}, "B": {"Type": "Pass", "Next": "A"},
+            "C": {"Type": "Pass", "Next": "A"}}}"#,
+        expect![[r#"
+            no machine
+            error at /: Workflow has no terminal state (give a state End, or add a Succeed or Fail state)"#]],
+    );
+    check(
+        r#"{"StartAt": "A", "States": {"A": {"Type": "Pass", "Next": "B"}, "B": {"Type": "Pass", "Next": "A"},
+            "C": {"Type": "Succeed"}}}"#,
+        expect![[r#"
+            no machine
+            error at /States/C: State "C" is not reachable. (remove it, or name it in a Next)
+            warning at /States/A: Once A is entered, no way leads to an end (give one of the states that follow it a way out, or End)"#]],
+    );
+    check(
+        r#"{"StartAt": "A", "States": {"A": {"Type": "Choice", "Choices": [{"Variable": "$.a", "IsNull": true, "Next": "B"}], "Default": "E"},
+            "B": {"Type": "Pass", "Next": "C"}, "C": {"Type": "Wait", "Seconds": 1, "Next": "B"},
+            "D": {"Type": "Pass", "Next": "F"}, "F": {"Type": "Pass", "Next": "D"}, "E": {"Type": "Succeed"}}}"#,
+        expect![[r#"
+            machine
+            warning at /States/D: No way leads from the start to D (remove the states that lead only to each other, or lead to one of them)
+            warning at /States/B: Once B is entered, no way leads to an end (give one of the states that follow it a way out, or End)"#]],
+    );
+}
+
+#[test]
+fn texts_that_look_like_expressions() {
+    check(
+        r#"{"StartAt": "A", "States": {
+            "A": {"Type": "Pass", "Parameters": {"a": "$.x", "b": {"c": ["$.y", {"d": "States.UUID()"}]}, "e.$": "$.z", "f": "$5"}, "Next": "B"},
+            "B": {"Type": "Pass", "Result": {"a.$": "$.x"}, "Next": "C"},
+            "C": {"Type": "Choice", "Choices": [{"Not": {"Variable": "$.a", "StringEquals": "$.b"}, "Next": "D"}], "Default": "D"},
+            "D": {"Type": "Fail", "Cause": "$.why"}}}"#,
+        expect![[r#"
+            machine
+            warning at /States/A/Parameters/a: The value of 'a' looks like an expression, but is taken as it is (call the field a.$ to have it evaluated)
+            warning at /States/A/Parameters/b/c/1/d: The value of 'd' looks like an expression, but is taken as it is (call the field d.$ to have it evaluated)
+            warning at /States/B/Result: The Result of a Pass state is static: nothing in it is evaluated (use Parameters instead of Result)
+            warning at /States/C/Choices/0/Not/StringEquals: The value looks like a path, but is taken as it is (use StringEqualsPath to have it read)
+            warning at /States/D/Cause: The value looks like a path, but is taken as it is (use CausePath to have it read)"#]],
+    );
+}
+
+#[test]
+fn names() {
+    let long = "x".repeat(81);
+    check(
+        &r#"{"StartAt": "A", "States": {"A": {"Type": "Pass", "Next": "P"}, "P": {"Type": "Parallel", "End": true, "Branches": [
+            {"StartAt": "A", "States": {"A": {"Type": "Pass", "End": true}}},
+            {"StartAt": "LONG", "States": {"LONG": {"Type": "Pass", "End": true}}}]}}}"#
+            .replace("LONG", &long),
+        expect![[r#"
+            no machine
+            error at /States/P/Branches/0/States/A: Duplicate State name: A (names are unique in the whole state machine)
+            error at /States/P/Branches/1/States/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx: The name of a state has 1 to 80 characters"#]],
     );
 }

@@ -1,20 +1,23 @@
 //! Definitions: which are taken, and how AWS says what is wrong with the others.
 
-use asl::{Diagnostic, Severity, StateMachine};
+use asl::{Code, Diagnostic, Severity, StateMachine};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::constraint::Constraints;
+use super::revision::DEFINITION_MAX;
 use crate::wire::AwsError;
 
 /// Most diagnostics in one answer, and unless asked for more or fewer.
-const DIAGNOSTICS_MAX: usize = 100;
+const DIAGNOSTICS_MAX: i64 = 100;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Validate {
     definition: String,
     severity: Option<String>,
-    max_results: Option<usize>,
+    max_results: Option<i64>,
+    r#type: Option<String>,
 }
 
 /// The state machine that a definition defines; errors with `InvalidDefinition` that names everything wrong.
@@ -24,17 +27,13 @@ pub fn parse(definition: &str) -> Result<StateMachine, AwsError> {
 
 /// The same, where places are named from `parent` on, a pointer into the definition.
 pub fn parse_within(definition: &str, parent: &str) -> Result<StateMachine, AwsError> {
-    let mut parsed = asl::parse(definition);
-    for diagnostic in &mut parsed.diagnostics {
-        if let Some(rest) = diagnostic.pointer.strip_prefix(parent) {
-            diagnostic.pointer = rest.to_owned();
-        }
-    }
+    let parsed = asl::parse(definition);
+    let document = serde_json::from_str(definition).unwrap_or_default();
     let wrong: Vec<String> = parsed
         .diagnostics
         .iter()
         .filter(|diagnostic| diagnostic.severity == Severity::Error)
-        .map(|diagnostic| format!("{}: {}", diagnostic.code.as_str(), say(diagnostic)))
+        .map(|diagnostic| say(diagnostic, &document, parent))
         .collect();
     match parsed.machine {
         Some(machine) if wrong.is_empty() => Ok(machine),
@@ -47,19 +46,23 @@ pub fn parse_within(definition: &str, parent: &str) -> Result<StateMachine, AwsE
 
 /// ValidateStateMachineDefinition.
 pub(super) fn validate(ask: Validate) -> Result<Value, AwsError> {
+    let mut constraints = Constraints::default();
+    constraints.bytes("definition", Some(&ask.definition), DEFINITION_MAX);
+    constraints.one_of("type", ask.r#type.as_deref(), &["STANDARD", "EXPRESS"]);
+    constraints.one_of("severity", ask.severity.as_deref(), &["ERROR", "WARNING"]);
+    constraints.range("maxResults", ask.max_results, 0, DIAGNOSTICS_MAX);
+    constraints.check()?;
     let limit = match ask.max_results {
         None | Some(0) => DIAGNOSTICS_MAX,
-        Some(limit) if limit <= DIAGNOSTICS_MAX => limit,
-        Some(limit) => {
-            return Err(AwsError::validation(format!(
-                "1 validation error detected: Value '{limit}' at 'maxResults' failed to satisfy constraint: Member must have value less than or equal to {DIAGNOSTICS_MAX}"
-            )));
-        }
+        Some(limit) => limit,
     };
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let parsed = asl::parse(&ask.definition);
+    let document: Value = serde_json::from_str(&ask.definition).unwrap_or_default();
     let all: Vec<Value> = parsed
         .diagnostics
         .iter()
+        .filter(|diagnostic| diagnostic.code != Code::Advice)
         .filter(|diagnostic| {
             diagnostic.severity == Severity::Error || ask.severity.as_deref() == Some("WARNING")
         })
@@ -73,8 +76,8 @@ pub(super) fn validate(ask: Validate) -> Result<Value, AwsError> {
                 "code": diagnostic.code.as_str(),
                 "message": diagnostic.message,
             });
-            if !diagnostic.pointer.is_empty() {
-                answer["location"] = json!(diagnostic.pointer);
+            if let Some(location) = diagnostic.location(&document) {
+                answer["location"] = json!(location);
             }
             answer
         })
@@ -88,11 +91,17 @@ pub(super) fn validate(ask: Validate) -> Result<Value, AwsError> {
 }
 
 /// A diagnostic in one line, as AWS puts it into the error; its hint is for our own pages.
-fn say(diagnostic: &Diagnostic) -> String {
-    if diagnostic.pointer.is_empty() {
-        diagnostic.message.clone()
-    } else {
-        format!("{} at {}", diagnostic.message, diagnostic.pointer)
+fn say(diagnostic: &Diagnostic, document: &Value, parent: &str) -> String {
+    let code = diagnostic.code.as_str();
+    let said = format!("{code}: {}", diagnostic.message);
+    match diagnostic.location(document) {
+        Some(location) => {
+            let location = location.strip_prefix(parent).unwrap_or(&location);
+            format!("{said} at {location}")
+        }
+        // AWS writes it so.
+        None if diagnostic.code == Code::MissingEndState => format!("{said} at null"),
+        None => said,
     }
 }
 
@@ -107,6 +116,7 @@ mod tests {
             definition: definition.into(),
             severity: None,
             max_results: None,
+            r#type: None,
         })
         .unwrap()
     }

@@ -1,6 +1,6 @@
 //! Step Functions: state machines, their revisions and their end.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::aws::{Aws, refused};
 use crate::executions::{one_task, wait_forever};
@@ -149,5 +149,75 @@ async fn what_goes_with_a_machine_is_kept_and_shown() {
     assert!(
         message.ends_with("less than or equal to 1048576"),
         "{message}"
+    );
+}
+
+#[tokio::test]
+async fn everything_wrong_with_a_definition_is_told_with_its_place() {
+    let data = tempfile::tempdir().unwrap();
+    let aws = Aws::start(data.path()).await;
+    let definition = json!({"StartAt": "A", "States": {
+        "A": {"Type": "Choice", "Choices": [{"Variable": "$.a", "StringEquals": "$.b", "Next": "X"}], "Default": "B"},
+        "B": {"Type": "Pass", "Parameters": {"a": "$.a"}, "End": true},
+        "C": {"Type": "Succeed"},
+    }});
+    let validate = |more: Value| {
+        let mut ask = json!({"definition": definition.to_string()});
+        let more = more.as_object().cloned().unwrap_or_default();
+        ask.as_object_mut().unwrap().extend(more);
+        aws.states("ValidateStateMachineDefinition", ask)
+    };
+    let told = |answer: &Value| -> Vec<String> {
+        let diagnostics = answer["diagnostics"].as_array().unwrap();
+        let text = |diagnostic: &Value, member: &str| {
+            diagnostic[member].as_str().unwrap_or("-").to_owned()
+        };
+        diagnostics
+            .iter()
+            .map(|diagnostic| {
+                format!(
+                    "{} {} {}",
+                    text(diagnostic, "severity"),
+                    text(diagnostic, "code"),
+                    text(diagnostic, "location")
+                )
+            })
+            .collect()
+    };
+    let answer = validate(json!({})).await.unwrap();
+    assert_eq!(
+        (&answer["result"], &answer["truncated"]),
+        (&json!("FAIL"), &json!(false))
+    );
+    let errors = [
+        "ERROR MISSING_TRANSITION_TARGET /States/A/Choices[0]/Next",
+        "ERROR MISSING_TRANSITION_TARGET /States/C",
+    ];
+    assert_eq!(told(&answer), errors);
+    let all = validate(json!({"severity": "WARNING"})).await.unwrap();
+    let warnings = [
+        "WARNING NO_PATH /States/A/Choices[0]/StringEquals",
+        "WARNING NO_DOLLAR /States/B/Parameters/a",
+    ];
+    assert_eq!(told(&all), [errors, warnings].concat());
+    let one = validate(json!({"maxResults": 1})).await.unwrap();
+    assert_eq!((told(&one).len(), &one["truncated"]), (1, &json!(true)));
+    let (_, code, message) = refused(validate(json!({"maxResults": 101})).await);
+    assert_eq!(code, "ValidationException");
+    assert!(message.contains("'maxResults'"), "{message}");
+
+    let create = json!({"name": "m", "roleArn": "arn:aws:iam::000000000000:role/r", "definition": definition.to_string()});
+    let (_, _, message) = refused(aws.states("CreateStateMachine", create.clone()).await);
+    assert_eq!(
+        message,
+        "Invalid State Machine Definition: 'MISSING_TRANSITION_TARGET: Missing 'Next' target: X at /States/A/Choices[0]/Next, MISSING_TRANSITION_TARGET: State \"C\" is not reachable. at /States/C'"
+    );
+    let mut endless = create;
+    endless["definition"] =
+        json!(r#"{"StartAt": "A", "States": {"A": {"Type": "Pass", "Next": "A"}}}"#);
+    let (_, _, message) = refused(aws.states("CreateStateMachine", endless).await);
+    assert_eq!(
+        message,
+        "Invalid State Machine Definition: 'MISSING_END_STATE: Workflow has no terminal state at null'"
     );
 }
