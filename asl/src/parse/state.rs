@@ -41,7 +41,12 @@ impl Builder<'_> {
         let comment = fields.text("Comment", self.report);
         let jsonata = self.query_language(fields, self.jsonata);
         let unsupported = jsonata.then(|| "not supported yet: QueryLanguage JSONata".to_owned());
-        let assign = self.assign(fields, jsonata);
+        let ends = ["Succeed", "Fail"];
+        let assign = match kind.as_deref() {
+            // Nothing comes after them that could read a variable.
+            Some(kind) if ends.contains(&kind) => None,
+            _ => self.assign(fields, jsonata),
+        };
         if jsonata {
             JSONATA_FIELDS.iter().for_each(|name| fields.allow(name));
         }
