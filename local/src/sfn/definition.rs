@@ -44,6 +44,80 @@ pub fn parse_within(definition: &str, parent: &str) -> Result<StateMachine, AwsE
     }
 }
 
+/// Errors with `InvalidDefinition` unless a state machine of that type may have the definition.
+pub(super) fn of_kind(definition: &str, kind: &str) -> Result<(), AwsError> {
+    let machine = parse(definition)?;
+    let wrong = match kind {
+        "EXPRESS" => express(
+            &machine,
+            &serde_json::from_str(definition).unwrap_or_default(),
+        ),
+        _ => Vec::new(),
+    };
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    Err(AwsError::bad_request(
+        "InvalidDefinition",
+        format!("Invalid State Machine Definition: '{}'", wrong.join(", ")),
+    ))
+}
+
+/// What an Express workflow cannot do: wait for somebody to report.
+fn express(machine: &StateMachine, document: &Value) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for state in machine.states() {
+        let place = || place(document, &state.name).unwrap_or_default();
+        if let asl::machine::Body::Map(map) = &state.body
+            && map.distributed.is_some()
+        {
+            wrong.push(format!(
+                "SCHEMA_VALIDATION_FAILED: Express state machine does not support Map in DISTRIBUTED mode at {}",
+                place()
+            ));
+        }
+        let asl::machine::Body::Task(task) = &state.body else {
+            continue;
+        };
+        let what = if task.resource.contains(":activity:") {
+            "Activity ARN".to_owned()
+        } else if let Some((_, pattern)) = task.resource.rsplit_once('.')
+            && ["sync", "sync:2", "waitForTaskToken"].contains(&pattern)
+        {
+            format!("'.{pattern}' service integration")
+        } else {
+            continue;
+        };
+        wrong.push(format!(
+            "SCHEMA_VALIDATION_FAILED: Express state machine does not support {what} at {}/Resource",
+            place()
+        ));
+    }
+    wrong
+}
+
+/// Where the state of that name is.
+fn place(scope: &Value, name: &str) -> Option<String> {
+    let states = scope.get("States")?.as_object()?;
+    states.iter().find_map(|(known, state)| {
+        let at = format!("/States/{known}");
+        if known == name {
+            return Some(at);
+        }
+        let inner =
+            |field: &str, scope: &Value| Some(format!("{at}/{field}{}", place(scope, name)?));
+        let processors = ["ItemProcessor", "Iterator"];
+        let found = processors
+            .iter()
+            .find_map(|field| inner(field, state.get(*field)?));
+        let branches = state.get("Branches").and_then(Value::as_array);
+        found.or_else(|| {
+            let mut branches = branches.into_iter().flatten().enumerate();
+            branches.find_map(|(index, scope)| inner(&format!("Branches[{index}]"), scope))
+        })
+    })
+}
+
 /// ValidateStateMachineDefinition.
 pub(super) fn validate(ask: Validate) -> Result<Value, AwsError> {
     let mut constraints = Constraints::default();

@@ -73,7 +73,7 @@ impl Driver {
         }
     }
 
-    /// Has a task done for a state that is tested by itself; the answer is what to tell it.
+    /// Has a task done for an execution that nobody records; the answer is what to tell it.
     pub(super) async fn perform_alone(
         &self,
         caller: Caller,

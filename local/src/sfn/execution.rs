@@ -6,6 +6,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{FromRow, QueryBuilder, Sqlite};
 use uuid::Uuid;
 
+use super::constraint::Constraints;
 use super::journal::NewExecution;
 use super::machine::deleting;
 use super::{Sfn, arn, restore};
@@ -103,22 +104,15 @@ impl Sfn {
         let name = ask.name.unwrap_or_else(|| Uuid::new_v4().to_string());
         arn::check_name(&name)?;
         let input_text = ask.input.unwrap_or_else(|| "{}".to_owned());
-        if input_text.len() > INPUT_BYTES_MAX {
-            return Err(AwsError::validation(format!(
-                "1 validation error detected: Value at 'input' failed to satisfy constraint: Member must have length less than or equal to {INPUT_BYTES_MAX}"
-            )));
-        }
-        if let Err(error) = serde_json::from_str::<Value>(&input_text) {
-            return Err(AwsError::bad_request(
-                "InvalidExecutionInput",
-                format!("Invalid State Machine Execution Input: '{error}'"),
-            ));
-        }
+        check_input(&input_text)?;
         let seed = Uuid::new_v4().as_u128() as u64;
         let target = self.target(&ask.state_machine_arn, Some(seed)).await?;
         let machine = target.machine;
         if machine.deleting {
             return Err(deleting(&machine.arn));
+        }
+        if machine.kind == "EXPRESS" {
+            return self.start_express(&machine, &name, input_text).await;
         }
         let version = target.version.map(|version| version.number);
         let alias = target.alias.and_then(|arn| {
@@ -334,6 +328,20 @@ impl Sfn {
         query.push(" WHERE e.id = ").push_bind(id);
         let row = query.build().fetch_one(&self.store.db).await?;
         Ok(ExecutionRow::from_row(&row)?)
+    }
+}
+
+/// Errors unless an execution can be started with the input.
+pub(super) fn check_input(input: &str) -> Result<(), AwsError> {
+    let mut constraints = Constraints::default();
+    constraints.bytes("input", Some(input), INPUT_BYTES_MAX);
+    constraints.check()?;
+    match serde_json::from_str::<serde::de::IgnoredAny>(input) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(AwsError::bad_request(
+            "InvalidExecutionInput",
+            format!("Invalid State Machine Execution Input: '{error}'"),
+        )),
     }
 }
 

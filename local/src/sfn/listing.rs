@@ -92,6 +92,9 @@ impl Sfn {
             }
             machine => machine?,
         };
+        if machine.kind == "EXPRESS" {
+            return Err(super::express::wrong_kind());
+        }
         let mut query = QueryBuilder::<Sqlite>::new(
             "SELECT id, version, alias, arn, name, status, started_at_ms, stopped_at_ms, redrive_count,
                 redriven_at_ms, listed_at_ms

@@ -12,7 +12,7 @@ use crate::wire::{AwsError, epoch_seconds};
 
 /// What is selected for a [`Machine`].
 pub(super) const SELECT: &str =
-    "SELECT m.id, m.arn, m.name, m.created_at_ms, m.deleting, r.id AS revision,
+    "SELECT m.id, m.arn, m.name, m.kind, m.created_at_ms, m.deleting, r.id AS revision,
         r.revision_id, r.definition, r.role_arn, r.logging, r.tracing,
         r.encryption, r.updated_at_ms
     FROM sfn_machines m JOIN sfn_revisions r ON r.id = ";
@@ -23,6 +23,8 @@ pub(super) struct Machine {
     pub id: i64,
     pub arn: String,
     pub name: String,
+    /// `STANDARD` or `EXPRESS`.
+    pub kind: String,
     pub created_at_ms: i64,
     pub deleting: bool,
     #[sqlx(flatten)]
@@ -55,7 +57,7 @@ impl Sfn {
         } else {
             "ACTIVE"
         });
-        answer["type"] = json!("STANDARD");
+        answer["type"] = json!(machine.kind);
         answer["creationDate"] = epoch_seconds(machine.created_at_ms);
         if let Some(version) = target.version {
             answer["stateMachineArn"] = json!(version.arn);
@@ -92,8 +94,8 @@ impl Sfn {
             .next_token
             .as_deref()
             .map_or(Ok(String::new()), token::read)?;
-        let mut rows: Vec<(String, String, i64)> = sqlx::query_as(
-            "SELECT name, arn, created_at_ms FROM sfn_machines WHERE name > ? ORDER BY name LIMIT ?",
+        let mut rows: Vec<(String, String, String, i64)> = sqlx::query_as(
+            "SELECT name, arn, kind, created_at_ms FROM sfn_machines WHERE name > ? ORDER BY name LIMIT ?",
         )
         .bind(after)
         .bind(limit + 1)
@@ -106,9 +108,9 @@ impl Sfn {
         }
         answer["stateMachines"] = rows
             .iter()
-            .map(|(name, arn, created_at_ms)| {
+            .map(|(name, arn, kind, created_at_ms)| {
                 json!({
-                    "stateMachineArn": arn, "name": name, "type": "STANDARD",
+                    "stateMachineArn": arn, "name": name, "type": kind,
                     "creationDate": epoch_seconds(*created_at_ms),
                 })
             })

@@ -2,8 +2,8 @@
 //!
 //! Owns state machines, executions and their histories in the store, and everything `asl` refuses: the clock,
 //! timers, tasks, durability. An execution is its start and its inputs: both are in the store before anything
-//! is done about them ([`journal`]), and after `kill -9` they are replayed ([`restore`]). Refuses Express
-//! workflows and integrations with services that are not played here.
+//! is done about them ([`journal`]), and after `kill -9` they are replayed ([`restore`]). Those
+//! of Express workflows live in memory ([`express`]). Refuses integrations with services that are not played here.
 //! <https://docs.aws.amazon.com/step-functions/latest/apireference/Welcome.html>
 
 mod activity;
@@ -16,6 +16,7 @@ mod definition;
 mod driver;
 mod errand;
 mod execution;
+mod express;
 mod history;
 mod input;
 mod integration;
@@ -76,6 +77,7 @@ const OPERATIONS: &[&str] = &[
     "SendTaskHeartbeat",
     "SendTaskSuccess",
     "StartExecution",
+    "StartSyncExecution",
     "StopExecution",
     "TagResource",
     "TestState",
@@ -93,6 +95,7 @@ const TABLES: &[&str] = &[
         name TEXT NOT NULL,
         revision INTEGER NOT NULL,
         tags TEXT NOT NULL,
+        kind TEXT NOT NULL DEFAULT 'STANDARD',
         created_at_ms INTEGER NOT NULL,
         deleting INTEGER NOT NULL DEFAULT 0)",
     "CREATE TABLE IF NOT EXISTS sfn_revisions (
@@ -171,6 +174,7 @@ const TABLES: &[&str] = &[
 
 /// Columns that data directories made before them do not have: table, column, type.
 const ADDED: &[(&str, &str, &str)] = &[
+    ("sfn_machines", "kind", "TEXT NOT NULL DEFAULT 'STANDARD'"),
     ("sfn_revisions", "encryption", "TEXT"),
     ("sfn_executions", "version", "INTEGER"),
     ("sfn_executions", "alias", "TEXT"),
@@ -255,6 +259,7 @@ impl Sfn {
             }
             "ValidateStateMachineDefinition" => definition::validate(input(body)?),
             "StartExecution" => self.start_execution(input(body)?).await,
+            "StartSyncExecution" => self.start_sync_execution(input(body)?).await,
             "StopExecution" => self.stop_execution(input(body)?).await,
             "DescribeExecution" => self.describe_execution(input(body)?).await,
             "DescribeMapRun" => self.describe_map_run(input(body)?).await,

@@ -77,7 +77,8 @@ impl Sfn {
         ask: CreateStateMachine,
     ) -> Result<Value, AwsError> {
         ask.check()?;
-        definition::parse(&ask.definition)?;
+        let kind = ask.r#type.as_deref().unwrap_or("STANDARD");
+        definition::of_kind(&ask.definition, kind)?;
         let logging = logging(ask.logging_configuration);
         let tracing = tracing(ask.tracing_configuration);
         let encryption = ask.encryption_configuration.map(|given| given.to_string());
@@ -91,7 +92,8 @@ impl Sfn {
             let same = revision.definition == ask.definition
                 && revision.logging == logging
                 && revision.tracing == tracing
-                && revision.encryption == encryption;
+                && revision.encryption == encryption
+                && machine.kind == kind;
             if !same {
                 return Err(AwsError::bad_request(
                     "StateMachineAlreadyExists",
@@ -109,12 +111,13 @@ impl Sfn {
         }
         let now_ms = now_ms();
         let machine: i64 = sqlx::query_scalar(
-            "INSERT INTO sfn_machines (arn, name, revision, tags, created_at_ms)
-             VALUES (?, ?, 0, ?, ?) RETURNING id",
+            "INSERT INTO sfn_machines (arn, name, revision, tags, kind, created_at_ms)
+             VALUES (?, ?, 0, ?, ?, ?) RETURNING id",
         )
         .bind(&machine_arn)
         .bind(&ask.name)
         .bind(Value::Object(to_map(&ask.tags)).to_string())
+        .bind(kind)
         .bind(now_ms)
         .fetch_one(&mut *transaction)
         .await?;
@@ -132,6 +135,7 @@ impl Sfn {
             id: machine,
             arn: machine_arn,
             name: ask.name,
+            kind: kind.to_owned(),
             created_at_ms: now_ms,
             deleting: false,
             revision: revision.make_current(&mut transaction, machine).await?,
@@ -151,15 +155,15 @@ impl Sfn {
         ask: UpdateStateMachine,
     ) -> Result<Value, AwsError> {
         ask.check()?;
-        if let Some(definition) = &ask.definition {
-            definition::parse(definition)?;
-        }
         let mut transaction = self.store.begin().await?;
         let mut machine = find(&mut transaction, &ask.state_machine_arn)
             .await?
             .ok_or_else(|| no_such_machine(&ask.state_machine_arn))?;
         if machine.deleting {
             return Err(deleting(&machine.arn));
+        }
+        if let Some(definition) = &ask.definition {
+            definition::of_kind(definition, &machine.kind)?;
         }
         let mut answer = json!({"updateDate": epoch_seconds(now_ms())});
         if !ask.changes_nothing(&machine.revision) {
@@ -208,12 +212,6 @@ impl CreateStateMachine {
         constraints.check()?;
         arn::check_name(&self.name)?;
         check_role(&self.role_arn)?;
-        if self.r#type.as_deref() == Some("EXPRESS") {
-            return Err(AwsError::bad_request(
-                "StateMachineTypeNotSupported",
-                "local runs STANDARD state machines; use AWS itself for EXPRESS ones.",
-            ));
-        }
         check_description(self.publish, description)?;
         check_logging(self.logging_configuration.as_ref())?;
         check_encryption(self.encryption_configuration.as_ref())

@@ -91,14 +91,14 @@ async fn what_is_not_played_is_refused_and_nothing_is_made() {
         message.starts_with("Invalid State Machine Definition: 'SCHEMA_VALIDATION_FAILED: "),
         "{message}"
     );
-    let mut express = task(&function("f"));
-    express["type"] = json!("EXPRESS");
+    let mut fast = task(&function("f"));
+    fast["type"] = json!("FAST");
     assert_eq!(
-        refused(aws.states("CreateStateMachine", express).await).1,
-        "StateMachineTypeNotSupported"
+        refused(aws.states("CreateStateMachine", fast).await).1,
+        "ValidationException"
     );
     assert_eq!(
-        refused(aws.states("StartSyncExecution", json!({})).await).1,
+        refused(aws.states("DescribeMapOfTheWorld", json!({})).await).1,
         "UnknownOperationException"
     );
     let list = aws.states("ListStateMachines", json!({})).await.unwrap();

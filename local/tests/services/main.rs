@@ -6,6 +6,7 @@ mod command_line;
 mod crash;
 mod elsewhere;
 mod executions;
+mod express;
 mod image;
 mod integrations;
 mod lambda;
