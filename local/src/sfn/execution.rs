@@ -14,6 +14,10 @@ use crate::wire::{AwsError, epoch_seconds, now_ms};
 
 /// Most bytes of an execution's input.
 const INPUT_BYTES_MAX: usize = 262_144;
+/// Most characters of what StopExecution says, and of X-Ray's header.
+const ERROR_MAX: usize = 256;
+const CAUSE_MAX: usize = 32_768;
+const TRACE_HEADER_MAX: usize = 256;
 /// How long ended executions are kept: 90 days.
 const KEPT_MS: i64 = 90 * 24 * 3_600_000;
 /// Most executions in one answer, and unless asked for more or fewer.
@@ -100,6 +104,10 @@ impl OfExecution {
 
 impl Sfn {
     pub(super) async fn start_execution(&self, ask: StartExecution) -> Result<Value, AwsError> {
+        let mut constraints = Constraints::default();
+        let header = ask.trace_header.as_deref();
+        constraints.length("traceHeader", header, 0, TRACE_HEADER_MAX);
+        constraints.check()?;
         arn::check(&ask.state_machine_arn, "stateMachine")?;
         let name = ask.name.unwrap_or_else(|| Uuid::new_v4().to_string());
         arn::check_name(&name)?;
@@ -212,6 +220,10 @@ impl Sfn {
     }
 
     pub(super) async fn stop_execution(&self, ask: OfExecution) -> Result<Value, AwsError> {
+        let mut constraints = Constraints::default();
+        constraints.secret_length("error", ask.error.as_deref(), 0, ERROR_MAX);
+        constraints.secret_length("cause", ask.cause.as_deref(), 0, CAUSE_MAX);
+        constraints.check()?;
         let row = self.execution(&ask.execution_arn).await?;
         if row.status == "RUNNING" {
             self.driver.stop(row.id, ask.error, ask.cause).await;
@@ -362,20 +374,10 @@ pub(super) fn add_qualified(
 
 /// How many items a page may have: 0 or nothing means the default.
 pub(super) fn page_size(asked: Option<i64>) -> Result<i64, AwsError> {
-    match asked {
-        None | Some(0) => Ok(LIST_DEFAULT),
-        Some(limit) if (1..=LIST_MAX).contains(&limit) => Ok(limit),
-        Some(limit) => {
-            let bound = if limit < 0 {
-                "greater than or equal to 0"
-            } else {
-                "less than or equal to 1000"
-            };
-            Err(AwsError::validation(format!(
-                "1 validation error detected: Value '{limit}' at 'maxResults' failed to satisfy constraint: Member must have value {bound}"
-            )))
-        }
-    }
+    let mut constraints = Constraints::default();
+    constraints.range("maxResults", asked, 0, LIST_MAX);
+    constraints.check()?;
+    Ok(asked.filter(|asked| *asked > 0).unwrap_or(LIST_DEFAULT))
 }
 
 fn started_answer(execution_arn: &str, started_at_ms: i64) -> Value {

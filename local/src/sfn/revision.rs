@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::constraint::Constraints;
 use super::machine::{Machine, deleting, find, no_such_machine};
-use super::tags::{Tag, to_map};
+use super::tags::{self, Tag, to_map};
 use super::{Sfn, arn, definition, version};
 use crate::wire::{AwsError, epoch_seconds, now_ms};
 
@@ -211,6 +211,8 @@ impl CreateStateMachine {
         constraints.secret_length("versionDescription", description, 0, DESCRIPTION_MAX);
         constraints.check()?;
         arn::check_name(&self.name)?;
+        tags::check(&self.tags)?;
+        tags::check_count(&arn::of_machine(&self.name), to_map(&self.tags).len())?;
         check_role(&self.role_arn)?;
         check_description(self.publish, description)?;
         check_logging(self.logging_configuration.as_ref())?;

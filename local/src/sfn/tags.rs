@@ -3,8 +3,15 @@
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::constraint::Constraints;
 use super::{Sfn, arn};
 use crate::wire::AwsError;
+
+/// Most tags of a state machine.
+const TAGS_MAX: usize = 50;
+/// Most characters of a tag's key and of its value.
+const KEY_MAX: usize = 128;
+const VALUE_MAX: usize = 256;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -31,8 +38,35 @@ pub(super) fn to_map(tags: &[Tag]) -> Map<String, Value> {
         .collect()
 }
 
+/// Errors unless every tag may be.
+pub(super) fn check(tags: &[Tag]) -> Result<(), AwsError> {
+    let mut constraints = Constraints::default();
+    for (index, Tag { key, value }) in tags.iter().enumerate() {
+        let member = format!("tags.{}.member", index + 1);
+        constraints.length(&format!("{member}.key"), Some(key), 1, KEY_MAX);
+        constraints.length(&format!("{member}.value"), Some(value), 0, VALUE_MAX);
+    }
+    constraints.check()?;
+    if tags.iter().any(|tag| tag.key.starts_with("aws:")) {
+        return Err(AwsError::validation(
+            "Tag keys that begin with aws: are AWS's own",
+        ));
+    }
+    Ok(())
+}
+
+/// Errors with `TooManyTags` if there are.
+pub(super) fn check_count(resource_arn: &str, count: usize) -> Result<(), AwsError> {
+    if count <= TAGS_MAX {
+        return Ok(());
+    }
+    let message = format!("A state machine has at most {TAGS_MAX} tags");
+    Err(AwsError::bad_request("TooManyTags", message).with("resourceName", resource_arn))
+}
+
 impl Sfn {
     pub(super) async fn tag_resource(&self, ask: OfResource) -> Result<Value, AwsError> {
+        check(&ask.tags)?;
         self.change_tags(&ask.resource_arn, |tags| tags.extend(to_map(&ask.tags)))
             .await
     }
@@ -61,6 +95,7 @@ impl Sfn {
         let mut transaction = self.store.begin().await?;
         let mut tags = self.tags(resource_arn, &mut *transaction).await?;
         change(&mut tags);
+        check_count(resource_arn, tags.len())?;
         sqlx::query("UPDATE sfn_machines SET tags = ? WHERE arn = ?")
             .bind(Value::Object(tags).to_string())
             .bind(resource_arn)

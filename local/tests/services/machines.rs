@@ -221,3 +221,27 @@ async fn everything_wrong_with_a_definition_is_told_with_its_place() {
         "Invalid State Machine Definition: 'MISSING_END_STATE: Workflow has no terminal state at null'"
     );
 }
+
+#[tokio::test]
+async fn tags_have_limits() {
+    let data = tempfile::tempdir().unwrap();
+    let aws = Aws::start(data.path()).await;
+    let machine = aws.machine("m", wait_forever()).await;
+    let tags = |from: usize, to: usize| -> Vec<Value> {
+        (from..to)
+            .map(|number| json!({"key": format!("k{number}"), "value": "v"}))
+            .collect()
+    };
+    let tag =
+        |tags: Vec<Value>| aws.states("TagResource", json!({"resourceArn": machine, "tags": tags}));
+    tag(tags(0, 50)).await.unwrap();
+    tag(tags(20, 50)).await.expect("they are there already");
+    assert_eq!(refused(tag(tags(50, 51)).await).1, "TooManyTags");
+    let long = vec![json!({"key": "k".repeat(129), "value": "v"})];
+    let (_, code, message) = refused(tag(long).await);
+    assert_eq!(code, "ValidationException");
+    assert!(message.contains("'tags.1.member.key'"), "{message}");
+    let of = json!({"resourceArn": machine});
+    let listed = aws.states("ListTagsForResource", of).await.unwrap();
+    assert_eq!(listed["tags"].as_array().map(Vec::len), Some(50));
+}
