@@ -5,7 +5,7 @@ use asl::{Input, TaskId, TaskToken};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Sfn;
+use super::{Sfn, token};
 use crate::wire::AwsError;
 
 /// Most bytes of an output, and most characters of an error and of a cause.
@@ -95,8 +95,7 @@ impl Sfn {
 }
 
 fn read(token: &str) -> Result<TaskToken, AwsError> {
-    TaskToken::read(token)
-        .ok_or_else(|| AwsError::bad_request("InvalidToken", "Invalid Token: 'Invalid token'"))
+    TaskToken::read(token).ok_or_else(token::invalid)
 }
 
 fn bounded(member: &str, length: usize, most: usize) -> Result<(), AwsError> {

@@ -45,10 +45,7 @@ impl Sfn {
                 } if same == reverse => event,
                 // A token is good for the order it was given for.
                 Place { .. } => {
-                    return Err(AwsError::bad_request(
-                        "InvalidToken",
-                        format!("Invalid Token: '{text}'"),
-                    ));
+                    return Err(token::invalid());
                 }
             },
         };

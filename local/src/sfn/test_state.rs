@@ -11,7 +11,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use asl::step::{Inspection, Mock, ProbeSetup, ProbeStatus, Probed};
-use asl::{CannotIsolate, Command, Execution, Input, Isolated, Start, TimerId, isolate};
+use asl::{
+    CannotIsolate, Command, Execution, Input, Isolated, Pattern, Resource, Start, TimerId, isolate,
+};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
@@ -93,6 +95,9 @@ impl Sfn {
             return Err(AwsError::validation(
                 "RoleArn must be specified when testing a Task state",
             ));
+        }
+        if ask.mock.is_none() && kind == "Task" {
+            check_waits(state)?;
         }
         let mut setup = ProbeSetup {
             context: ask.context.as_deref().map(context).transpose()?,
@@ -302,6 +307,27 @@ fn machine(isolated: &Isolated) -> Result<asl::StateMachine, AwsError> {
         isolated.name.replace('~', "~0").replace('/', "~1")
     );
     definition::parse_within(&isolated.definition, &parent)
+}
+
+/// Whoever is to report on the task does not know of a state that is tested by itself.
+fn check_waits(state: &Map<String, Value>) -> Result<(), AwsError> {
+    let resource = state
+        .get("Resource")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let what = match Resource::of(resource) {
+        Resource::Activity => "Activity tasks".to_owned(),
+        _ => match Resource::of(resource).pattern() {
+            Pattern::Response => return Ok(()),
+            _ => {
+                let pattern = resource.rsplit('.').next().unwrap_or_default();
+                format!("the '.{pattern}' service integration pattern")
+            }
+        },
+    };
+    Err(AwsError::validation(format!(
+        "TestState does not support {what} when a mock is not specified."
+    )))
 }
 
 fn count(given: Option<i64>) -> u64 {

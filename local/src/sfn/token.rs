@@ -13,10 +13,15 @@ pub fn write<T: Serialize>(place: &T) -> String {
     URL_SAFE_NO_PAD.encode(json)
 }
 
+/// AWS does not repeat the token.
+pub fn invalid() -> AwsError {
+    AwsError::bad_request("InvalidToken", "Invalid Token: 'Invalid token'")
+}
+
 /// Reads a token; errors with `InvalidToken`.
 pub fn read<T: DeserializeOwned>(token: &str) -> Result<T, AwsError> {
     let bytes = URL_SAFE_NO_PAD.decode(token).ok();
     bytes
         .and_then(|bytes| serde_json::from_slice(&bytes).ok())
-        .ok_or_else(|| AwsError::bad_request("InvalidToken", format!("Invalid Token: '{token}'")))
+        .ok_or_else(invalid)
 }

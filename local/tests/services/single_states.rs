@@ -96,6 +96,13 @@ async fn a_state_of_a_machine_is_tested_with_a_mock() {
         (&json!("SUCCEEDED"), &json!("C")),
         "time passes at once"
     );
+    let waiting = json!({
+        "definition": {"Type": "Task", "Resource": "arn:aws:states:::sqs:sendMessage.waitForTaskToken", "End": true},
+        "roleArn": "arn:aws:iam::000000000000:role/r",
+    });
+    let (_, code, message) = refused(test(&aws, waiting).await);
+    assert_eq!(code, "ValidationException");
+    assert!(message.contains("'.waitForTaskToken'"), "{message}");
     for (state, more, wanted) in [
         ("X", json!({}), "State not found in definition"),
         (
