@@ -4,6 +4,8 @@
 //! installs the peer and runs it.
 
 mod cpu;
+mod endpoint;
+mod executions;
 mod report;
 mod transitions;
 
@@ -17,8 +19,13 @@ fn main() -> ExitCode {
     let peer = words.next().map(PathBuf::from);
     let result = match name.as_str() {
         "transitions" => transitions::measure(peer.as_deref()),
+        "executions" => std::env::current_exe()
+            .map_err(Into::into)
+            .and_then(|bench| executions::measure(&bench.with_file_name("local"), peer.as_deref())),
         _ => {
-            eprintln!("bench: there is no benchmark {name:?}; there is transitions");
+            eprintln!(
+                "bench: there is no benchmark {name:?}; there are transitions and executions"
+            );
             return ExitCode::from(2);
         }
     };

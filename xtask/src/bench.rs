@@ -14,27 +14,58 @@ Usage: cargo xtask bench NAME
 
 Runs one benchmark; its last line is JSON: name, value, unit, peer, ratio, goal, met.
 
-  transitions  state transitions of the engine, against npm's aws-local-stepfunctions";
+  transitions  state transitions of the engine in process, against npm's aws-local-stepfunctions
+  executions   executions of the local AWS over HTTP, durable, against ministack and moto from PyPI";
 
-/// Benchmarks with the npm package they are compared with.
-const BENCHMARKS: [(&str, &str); 1] = [("transitions", "aws-local-stepfunctions@3.0.0")];
+/// A benchmark and where those come from whom it is compared with.
+struct Benchmark {
+    name: &'static str,
+    peers: Peers,
+    /// The product's programs that it starts.
+    programs: &'static [&'static str],
+}
+
+/// Packages of a registry, each with its version.
+enum Peers {
+    Npm(&'static [&'static str]),
+    PyPi(&'static [&'static str]),
+}
+
+const BENCHMARKS: [Benchmark; 2] = [
+    Benchmark {
+        name: "transitions",
+        peers: Peers::Npm(&["aws-local-stepfunctions@3.0.0"]),
+        programs: &[],
+    },
+    Benchmark {
+        name: "executions",
+        peers: Peers::PyPi(&["ministack==1.5.33", "moto[server,stepfunctions]==5.2.5"]),
+        programs: &["local"],
+    },
+];
 
 /// The command.
 pub fn run_command(mut arguments: Arguments) -> CommandResult {
     if arguments.help(USAGE) {
         return Ok(ExitCode::SUCCESS);
     }
+    let known = BENCHMARKS.map(|benchmark| benchmark.name).join(", ");
     let name = arguments
         .word()
-        .context("which benchmark? There is transitions")?;
+        .with_context(|| format!("which benchmark? There are {known}"))?;
     arguments.finish()?;
-    let Some((_, package)) = BENCHMARKS.iter().find(|(known, _)| *known == name) else {
-        bail!("there is no benchmark {name:?}; there is transitions");
+    let Some(benchmark) = BENCHMARKS.iter().find(|known| known.name == name) else {
+        bail!("there is no benchmark {name:?}; there are {known}");
     };
-    run(project::cargo("build").args(["--package", "bench", "--release"]))?;
+    let mut build = project::cargo("build");
+    build.args(["--release", "--package", "bench"]);
+    for program in benchmark.programs {
+        build.args(["--package", program]);
+    }
+    run(&mut build)?;
     let mut bench = Command::new(project::target().join("release/bench"));
     bench.arg(&name);
-    match peer(&name, package) {
+    match benchmark.install() {
         Ok(folder) => {
             bench.arg(folder);
         }
@@ -48,24 +79,37 @@ pub fn run_command(mut arguments: Arguments) -> CommandResult {
     })
 }
 
-/// The folder in which the peer is installed.
-fn peer(name: &str, package: &str) -> anyhow::Result<PathBuf> {
-    install::ensure(&[&install::NODE])?;
-    let folder = project::target().join("bench").join(name);
-    let stamp = folder.join("installed");
-    if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == package) {
-        return Ok(folder);
+impl Benchmark {
+    /// Installs the peers, once; answers with their folder.
+    fn install(&self) -> anyhow::Result<PathBuf> {
+        let folder = project::target().join("bench").join(self.name);
+        let (Peers::Npm(packages) | Peers::PyPi(packages)) = &self.peers;
+        let stamp = folder.join("installed");
+        let wanted = packages.join(" ");
+        if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+            return Ok(folder);
+        }
+        say(format!("installing {wanted}"));
+        std::fs::create_dir_all(&folder)?;
+        match &self.peers {
+            Peers::Npm(packages) => {
+                install::ensure(&[&install::NODE])?;
+                let quiet = ["install", "--no-save", "--no-audit", "--no-fund"];
+                run(Command::new("npm")
+                    .current_dir(&folder)
+                    .args(quiet)
+                    .args(["--prefix", "."])
+                    .args(*packages))?;
+            }
+            Peers::PyPi(packages) => {
+                install::ensure(&[&install::PYTHON])?;
+                run(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
+                run(Command::new(folder.join("bin/python"))
+                    .args(["-m", "pip", "install", "--quiet"])
+                    .args(*packages))?;
+            }
+        }
+        std::fs::write(stamp, wanted)?;
+        Ok(folder)
     }
-    std::fs::create_dir_all(&folder)?;
-    run(Command::new("npm").current_dir(&folder).args([
-        "install",
-        "--no-save",
-        "--no-audit",
-        "--no-fund",
-        "--prefix",
-        ".",
-        package,
-    ]))?;
-    std::fs::write(stamp, package)?;
-    Ok(folder)
 }
