@@ -10,6 +10,8 @@ use crate::path::Path;
 use crate::template::{InvalidExpression, Trouble};
 
 mod functions;
+
+pub(crate) use functions::hash;
 #[cfg(test)]
 mod tests;
 

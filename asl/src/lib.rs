@@ -14,6 +14,7 @@ pub mod graph;
 pub mod history;
 pub mod intrinsic;
 mod isolate;
+pub mod jsonata;
 pub mod layout;
 pub mod machine;
 pub mod parse;

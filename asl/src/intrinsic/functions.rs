@@ -294,7 +294,7 @@ fn range(from: i64, to: i64, step: i64) -> Result<Value, String> {
     Ok(elements.into())
 }
 
-fn hash(data: &str, algorithm: &str) -> Result<Value, String> {
+pub(crate) fn hash(data: &str, algorithm: &str) -> Result<Value, String> {
     let hex = |bytes: &[u8]| {
         bytes
             .iter()

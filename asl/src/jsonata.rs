@@ -1,0 +1,131 @@
+//! Owns JSONata: expressions parsed, and evaluated in a world of variables.
+//!
+//! It is written for this crate because evaluation must be bounded without a clock and give the same
+//! at each replay: libraries measure time, and none bounds memory. The language is that of the
+//! reference implementation, <https://docs.jsonata.org>, with AWS's functions.
+//! Refuses to know states: what they do with expressions is in [`crate::query`].
+
+use std::collections::HashMap;
+use std::fmt;
+
+use crate::random::Random;
+
+mod ancestor;
+mod apply;
+mod ast;
+mod error;
+mod evaluate;
+mod frame;
+mod function;
+mod group;
+mod native;
+mod operator;
+mod parse;
+mod path;
+mod regex;
+mod shape;
+mod signature;
+mod sort;
+#[cfg(test)]
+mod tests;
+mod text;
+mod token;
+mod transform;
+mod value;
+
+pub use error::Error;
+
+use ast::{Name, Node};
+use evaluate::Evaluator;
+use frame::Global;
+use value::{Array, Value};
+
+/// A parsed expression.
+#[derive(Clone)]
+pub struct Expression {
+    source: String,
+    root: Node,
+    /// The names of the slots of `%`.
+    labels: Vec<Name>,
+}
+
+impl fmt::Debug for Expression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.source)
+    }
+}
+
+/// What expressions see: variables by name, and the time.
+#[derive(Debug)]
+pub struct World<'a> {
+    input: Option<&'a serde_json::Value>,
+    variables: HashMap<&'a str, Global<'a>>,
+    now_ms: i64,
+}
+
+impl<'a> World<'a> {
+    /// A world without variables at a time, in milliseconds since the Unix epoch.
+    pub fn new(now_ms: i64) -> World<'a> {
+        World {
+            input: None,
+            variables: HashMap::new(),
+            now_ms,
+        }
+    }
+
+    /// Gives a variable a value; it is named without `$`.
+    pub fn with(mut self, name: &'a str, value: &'a serde_json::Value) -> World<'a> {
+        self.variables.insert(name, Global::new(value));
+        self
+    }
+
+    /// What `$` is; nothing, unless it is given.
+    pub fn with_input(mut self, input: &'a serde_json::Value) -> World<'a> {
+        self.input = Some(input);
+        self
+    }
+}
+
+impl Expression {
+    /// Parses an expression.
+    pub fn parse(source: &str) -> Result<Expression, Error> {
+        let (root, labels) = shape::shape(parse::parse(source)?)?;
+        Ok(Expression {
+            source: source.to_owned(),
+            root,
+            labels,
+        })
+    }
+
+    /// The expression as written.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Its value; `None` if it is undefined. The same world and the same `random` give the same.
+    pub fn evaluate(
+        &self,
+        world: &World<'_>,
+        random: &mut Random,
+    ) -> Result<Option<serde_json::Value>, Error> {
+        let mut evaluator = Evaluator::new(&world.variables, &self.labels, world.now_ms, random);
+        let input = match world.input.map(Value::from_json) {
+            None => Value::Undefined,
+            Some(Value::Array(array)) => {
+                let mut outer = Array::sequence(vec![Value::Array(array)]);
+                outer.outer = true;
+                outer.into()
+            }
+            Some(value) => value,
+        };
+        let frame = evaluator.outermost();
+        let whole = match &input {
+            Value::Array(outer) if outer.outer => outer.items()[0].clone(),
+            other => other.clone(),
+        };
+        evaluator.frames.bind(frame, &Name::from("$"), whole);
+        let value = evaluator.evaluate(&self.root, &input, frame)?;
+        evaluator.spend_weight(&value)?;
+        Ok(value.to_json())
+    }
+}
