@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::context::Scene;
 use crate::path::Path;
+use crate::query::Query;
 use crate::timestamp;
 
 /// A parsed rule.
@@ -26,6 +27,8 @@ pub enum Rule {
         /// How.
         test: Test,
     },
+    /// `Condition` in JSONata, which [`crate::step`] evaluates.
+    Query(Query),
 }
 
 /// A test of one variable.
@@ -116,6 +119,7 @@ impl Rule {
                 let value = found.ok_or_else(|| MissingPath(variable.as_str().to_owned()))?;
                 test.holds(&value, scene)
             }
+            Rule::Query(_) => Ok(false),
         }
     }
 }

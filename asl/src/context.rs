@@ -41,7 +41,8 @@ impl<'a> Context<'a> {
             .map(|(_, part)| part.value())
     }
 
-    fn whole(&self) -> Value {
+    /// All of it.
+    pub fn whole(&self) -> Value {
         let parts = self.parts.iter();
         let object: Map<String, Value> = parts
             .map(|(name, part)| ((*name).to_owned(), part.value().clone()))
@@ -77,6 +78,12 @@ pub struct Scene<'a> {
     pub context: &'a Context<'a>,
     /// `$name`: the variables in reach.
     pub variables: Option<&'a Map<String, Value>>,
+    /// `$states.result`: what a state's task, branches or iterations came to.
+    pub result: Option<&'a Value>,
+    /// `$states.errorOutput`: the error that a catcher took.
+    pub error_output: Option<&'a Value>,
+    /// The time, in milliseconds since the Unix epoch.
+    pub now_ms: i64,
     /// What functions draw from.
     pub random: &'a mut Random,
 }
@@ -88,7 +95,27 @@ impl<'a> Scene<'a> {
             input,
             context,
             variables: None,
+            result: None,
+            error_output: None,
+            now_ms: 0,
             random,
+        }
+    }
+
+    /// The same scene with what `$states` shows beside the input and the context.
+    pub fn showing<'b>(
+        &'b mut self,
+        result: Option<&'b Value>,
+        error_output: Option<&'b Value>,
+    ) -> Scene<'b> {
+        Scene {
+            input: self.input,
+            context: self.context,
+            variables: self.variables,
+            result,
+            error_output,
+            now_ms: self.now_ms,
+            random: self.random,
         }
     }
 

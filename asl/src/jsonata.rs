@@ -47,6 +47,7 @@ pub struct Expression {
     root: Node,
     /// The names of the slots of `%`.
     labels: Vec<Name>,
+    newer: Option<&'static str>,
 }
 
 impl fmt::Debug for Expression {
@@ -89,12 +90,19 @@ impl<'a> World<'a> {
 impl Expression {
     /// Parses an expression.
     pub fn parse(source: &str) -> Result<Expression, Error> {
-        let (root, labels) = shape::shape(parse::parse(source)?)?;
+        let (raw, newer) = parse::parse(source)?;
+        let (root, labels) = shape::shape(raw)?;
         Ok(Expression {
             source: source.to_owned(),
             root,
             labels,
+            newer,
         })
+    }
+
+    /// An operator in it that came after JSONata 2.0.6, the version that AWS says it supports.
+    pub fn newer_operator(&self) -> Option<&'static str> {
+        self.newer
     }
 
     /// The expression as written.

@@ -19,6 +19,7 @@ pub mod layout;
 pub mod machine;
 pub mod parse;
 pub mod path;
+pub mod query;
 pub mod random;
 pub mod resource;
 pub mod step;

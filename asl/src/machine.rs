@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::choice::Rule;
 use crate::path::{Path, ReferencePath};
+use crate::query::Query;
 use crate::template::Template;
 
 /// A state of a machine.
@@ -69,8 +70,10 @@ pub struct State {
     pub body: Body,
     /// `Assign`; of a Choice, the one that goes with `Default`.
     pub assign: Option<Template>,
-    /// "not supported yet: …", if that is so.
-    pub unsupported: Option<String>,
+    /// Its `QueryLanguage` is JSONata.
+    pub jsonata: bool,
+    /// `Output` in JSONata; of a Choice, the one that goes with `Default`.
+    pub output_query: Option<Query>,
 }
 
 /// `InputPath` or `OutputPath`.
@@ -152,6 +155,8 @@ pub struct ChoiceRule {
     pub next: StateId,
     /// `Assign`.
     pub assign: Option<Template>,
+    /// `Output` in JSONata.
+    pub output: Option<Query>,
 }
 
 /// A Task state.
@@ -178,6 +183,8 @@ pub struct MapState {
     pub processor_field: &'static str,
     /// `ItemsPath`.
     pub items: Path,
+    /// `Items` in JSONata.
+    pub items_query: Option<Query>,
     /// `ItemSelector`, or `Parameters` as it was called.
     pub selector: Option<Template>,
     /// `MaxConcurrency` or `MaxConcurrencyPath`; 0 is no limit.
@@ -214,6 +221,8 @@ pub enum Count {
     Given(f64),
     /// Read from the state's input.
     Path(Path),
+    /// Evaluated in JSONata.
+    Query(Query),
 }
 
 /// A text, or where to get it.
@@ -223,6 +232,8 @@ pub enum Text {
     Given(String),
     /// Read or computed from the state's input.
     Computed(crate::template::Expression),
+    /// Evaluated in JSONata.
+    Query(Query),
 }
 
 /// What a Wait state waits for.
@@ -236,6 +247,10 @@ pub enum Until {
     Timestamp(i64),
     /// `TimestampPath`.
     TimestampPath(Path),
+    /// `Seconds` in JSONata.
+    SecondsQuery(Query),
+    /// `Timestamp` in JSONata.
+    TimestampQuery(Query),
 }
 
 /// One element of `Retry`.
@@ -266,6 +281,8 @@ pub struct Catcher {
     pub result_path: Place,
     /// `Assign`.
     pub assign: Option<Template>,
+    /// `Output` in JSONata.
+    pub output: Option<Query>,
 }
 
 /// The type of a state.

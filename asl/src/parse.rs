@@ -143,12 +143,17 @@ impl Builder<'_> {
     fn query_language(&mut self, fields: &Fields<'_>, inherited: bool) -> bool {
         match fields.text("QueryLanguage", self.report).as_deref() {
             None => inherited,
-            Some("JSONPath") => false,
-            Some("JSONata") => {
-                self.report
-                    .unsupported(&fields.at("QueryLanguage"), "QueryLanguage JSONata");
-                true
+            Some("JSONPath") => {
+                if inherited {
+                    let message = "'QueryLanguage' can not be 'JSONPath' if set to 'JSONata' for whole state machine";
+                    let hint =
+                        "remove it, or set QueryLanguage in the states that use JSONata only";
+                    let at = fields.at("QueryLanguage");
+                    self.report.error(&at, message, Some(hint));
+                }
+                false
             }
+            Some("JSONata") => true,
             Some(other) => {
                 let message = format!("there is no query language {other}");
                 self.report.error(
@@ -262,7 +267,8 @@ fn blank(name: &str, scope: ScopeId) -> State {
         next: Next::End,
         body: Body::Succeed,
         assign: None,
-        unsupported: None,
+        jsonata: false,
+        output_query: None,
     }
 }
 

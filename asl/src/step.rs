@@ -23,6 +23,7 @@ mod fork;
 mod map_run;
 mod message;
 mod probe;
+mod query;
 mod redrive;
 mod report;
 mod run;

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use crate::context::Scene;
 use crate::intrinsic::Call;
 use crate::path::{Path, Root};
+use crate::query::{Query, QueryTrouble};
 
 /// A parsed payload template.
 #[derive(Debug, Clone)]
@@ -17,6 +18,8 @@ pub enum Template {
     Object(Vec<(String, Field)>),
     /// Elements.
     Array(Vec<Template>),
+    /// A field of a state in JSONata.
+    Query(Box<Query>),
 }
 
 /// A field of a template.
@@ -43,7 +46,7 @@ pub enum Expression {
 pub struct InvalidExpression(pub String);
 
 /// Why an expression gave no value.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Trouble {
     /// A path found nothing.
     Missing {
@@ -64,10 +67,12 @@ pub enum Trouble {
         /// The path as written.
         path: String,
     },
+    /// An expression in JSONata gave nothing, or not what it must.
+    Query(Box<QueryTrouble>),
 }
 
 /// A field of a template that could not be computed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct FieldTrouble {
     /// Name of the field as written, with `.$`.
     pub field: String,
@@ -122,6 +127,10 @@ impl Template {
     pub fn evaluate(&self, scene: &mut Scene<'_>) -> Result<Value, FieldTrouble> {
         match self {
             Template::Literal(value) => Ok(value.clone()),
+            Template::Query(query) => query.evaluate(scene).map_err(|trouble| FieldTrouble {
+                field: trouble.location.clone(),
+                trouble: Trouble::Query(trouble),
+            }),
             Template::Array(elements) => elements
                 .iter()
                 .map(|element| element.evaluate(scene))
@@ -209,6 +218,7 @@ fn parse(value: &Value, pointer: &mut String, report: &mut dyn FnMut(&str, Strin
             .iter()
             .all(|element| matches!(element, Template::Literal(_))),
         Template::Literal(_) => true,
+        Template::Query(_) => false,
     };
     if literal {
         Template::Literal(value.clone())

@@ -10,6 +10,14 @@ impl fmt::Display for Rule {
             Rule::And(rules) => join(rules, " and ", f),
             Rule::Or(rules) => join(rules, " or ", f),
             Rule::Not(rule) => write!(f, "not ({rule})"),
+            Rule::Query(query) => match query.source() {
+                Some(source) => f.write_str(source),
+                None => f.write_str(if query.literal() == Some(&true.into()) {
+                    "always"
+                } else {
+                    "never"
+                }),
+            },
             Rule::Test { variable, test } => match test {
                 Test::IsPresent(true) => write!(f, "{variable} is present"),
                 Test::IsPresent(false) => write!(f, "{variable} is not present"),

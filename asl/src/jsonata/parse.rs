@@ -70,19 +70,21 @@ fn power(token: &Token) -> usize {
 }
 
 /// Parses an expression.
-pub(super) fn parse(source: &str) -> Result<Raw, Error> {
+/// Also gives the first operator in it that came after JSONata 2.0.6.
+pub(super) fn parse(source: &str) -> Result<(Raw, Option<&'static str>), Error> {
     let mut parser = Parser {
         tokens: Tokens::new(source),
         token: Token::End,
         at: 0,
         depth: 0,
+        newer: None,
     };
     parser.advance(false)?;
     let raw = parser.expression(0)?;
     if !matches!(parser.token, Token::End) {
         return Err(parser.wrong("S0201", "Syntax error"));
     }
-    Ok(raw)
+    Ok((raw, parser.newer))
 }
 
 struct Parser {
@@ -91,6 +93,8 @@ struct Parser {
     token: Token,
     at: usize,
     depth: usize,
+    /// The first operator that came after JSONata 2.0.6.
+    newer: Option<&'static str>,
 }
 
 fn too_deep(at: usize) -> Error {
@@ -234,6 +238,9 @@ impl Parser {
         let Token::Operator(operator) = token else {
             return Err(Error::new("S0201", format!("Syntax error: {}", token.shown())).at(at));
         };
+        if let "??" | "?:" = operator {
+            self.newer.get_or_insert(operator);
+        }
         let kind = match operator {
             "(" => self.call(left)?,
             "[" if self.token.is("]") => {

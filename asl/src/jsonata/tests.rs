@@ -225,6 +225,7 @@ fn functions_of_aws() {
             "$partition([1], 0)",
             "$range(1, 9, 3)",
             "$range(3, 1, -1)",
+            "$range(1, 2, 5)",
             "$range(1, 2, 0)",
             "$hash('input data', 'SHA-1')",
             "$hash('input data', 'CRC')",
@@ -240,6 +241,7 @@ fn functions_of_aws() {
             $partition([1], 0) => D3137: $partition: the size of the pieces must be a positive integer
             $range(1, 9, 3) => [1,4,7]
             $range(3, 1, -1) => [3,2,1]
+            $range(1, 2, 5) => 1
             $range(1, 2, 0) => D3137: $range: the step must not be 0
             $hash('input data', 'SHA-1') => "aaff4a450a104cd177d28d18d74485e8cae074b7"
             $hash('input data', 'CRC') => D3137: $hash: CRC is none of MD5, SHA-1, SHA-256, SHA-384, SHA-512

@@ -6,6 +6,8 @@ use crate::machine::distributed::{Batcher, Distributed, Format, Reader, Transfor
 use crate::random::Random;
 
 use super::Builder;
+use crate::template::Template;
+
 use super::fields::Fields;
 
 /// Fields that come with DISTRIBUTED mode.
@@ -80,29 +82,35 @@ impl Builder<'_> {
             self.report.error(&fields.at("Label"), message, None);
         }
         let label = label.unwrap_or_else(|| label_of(name));
-        if jsonata {
-            // Never run: the state is marked as not supported.
-            FIELDS.iter().for_each(|name| fields.allow(name));
-            return Some(Distributed {
-                label,
-                reader: None,
-                batcher: None,
-                writer: None,
-            });
-        }
         Some(Distributed {
             label,
-            reader: self.reader(fields),
-            batcher: self.batcher(fields),
-            writer: self.writer(fields),
+            reader: self.reader(fields, jsonata),
+            batcher: self.batcher(fields, jsonata),
+            writer: self.writer(fields, jsonata),
         })
     }
 
-    fn reader(&mut self, state: &Fields<'_>) -> Option<Reader> {
+    /// A template of a field; in JSONata it has another name. `place` is as in [`Fields::query`].
+    fn template_in(
+        &mut self,
+        names: (&'static str, &'static str),
+        fields: &Fields<'_>,
+        jsonata: bool,
+        place: &str,
+    ) -> Option<Template> {
+        if !jsonata {
+            return fields.template(names.0, self.report);
+        }
+        let query = fields.query(names.1, place, self.report);
+        query.map(|query| Template::Query(Box::new(query)))
+    }
+
+    fn reader(&mut self, state: &Fields<'_>, jsonata: bool) -> Option<Reader> {
         let value = state.get("ItemReader")?;
         let fields = Fields::of(value, &state.at("ItemReader"), self.report)?;
         let resource = fields.required_text("Resource", self.report);
-        let parameters = fields.template("Parameters", self.report);
+        let names = ("Parameters", "Arguments");
+        let parameters = self.template_in(names, &fields, jsonata, "ItemReader/");
         let lists = resource
             .as_deref()
             .is_some_and(|resource| resource.ends_with(":listObjectsV2"));
@@ -121,7 +129,7 @@ impl Builder<'_> {
         match fields.get("ReaderConfig") {
             Some(config) => {
                 let config = Fields::of(config, &fields.at("ReaderConfig"), self.report)?;
-                max_items = self.max_items(&config);
+                max_items = self.max_items(&config, jsonata);
                 match config.text("Transformation", self.report).as_deref() {
                     None | Some("NONE") => {}
                     Some(other) => {
@@ -148,9 +156,14 @@ impl Builder<'_> {
         })
     }
 
-    fn max_items(&mut self, config: &Fields<'_>) -> Option<Count> {
+    fn max_items(&mut self, config: &Fields<'_>, jsonata: bool) -> Option<Count> {
         /// AWS's limit for the items of a Map Run.
         const MOST: u64 = 100_000_000;
+        if jsonata && config.is_expression("MaxItems") {
+            let place = "ItemReader/ReaderConfig/";
+            let query = config.query("MaxItems", place, self.report);
+            return query.map(Count::Query);
+        }
         config.exclusive(&["MaxItems", "MaxItemsPath"], self.report);
         let given = config.get("MaxItems").and_then(|value| {
             let number = value.as_u64().filter(|number| *number <= MOST);
@@ -255,17 +268,17 @@ impl Builder<'_> {
         }
     }
 
-    fn batcher(&mut self, state: &Fields<'_>) -> Option<Batcher> {
+    fn batcher(&mut self, state: &Fields<'_>, jsonata: bool) -> Option<Batcher> {
         let value = state.get("ItemBatcher")?;
         let fields = Fields::of(value, &state.at("ItemBatcher"), self.report)?;
-        let items_max = self.count("MaxItemsPerBatch", "MaxItemsPerBatchPath", 1, &fields);
-        let bytes_max: Option<Count> = self.count(
-            "MaxInputBytesPerBatch",
-            "MaxInputBytesPerBatchPath",
-            1,
-            &fields,
-        );
-        let input = fields.template("BatchInput", self.report);
+        let mut most = |name, path| match jsonata {
+            true => self.count_query(name, 1, &fields),
+            false => self.count(name, path, 1, &fields),
+        };
+        let items_max = most("MaxItemsPerBatch", "MaxItemsPerBatchPath");
+        let bytes_max = most("MaxInputBytesPerBatch", "MaxInputBytesPerBatchPath");
+        let names = ("BatchInput", "BatchInput");
+        let input = self.template_in(names, &fields, jsonata, "ItemBatcher/");
         if items_max.is_none() && bytes_max.is_none() {
             let hint = Some("add MaxItemsPerBatch or MaxInputBytesPerBatch");
             let message = "the batcher does not say how large a batch is";
@@ -279,11 +292,12 @@ impl Builder<'_> {
         })
     }
 
-    fn writer(&mut self, state: &Fields<'_>) -> Option<Writer> {
+    fn writer(&mut self, state: &Fields<'_>, jsonata: bool) -> Option<Writer> {
         let value = state.get("ResultWriter")?;
         let fields = Fields::of(value, &state.at("ResultWriter"), self.report)?;
         let resource = fields.text("Resource", self.report);
-        let parameters = fields.template("Parameters", self.report);
+        let names = ("Parameters", "Arguments");
+        let parameters = self.template_in(names, &fields, jsonata, "ResultWriter/");
         let mut transformation = Transformation::Full;
         let mut json_lines = false;
         let configured = fields.has("WriterConfig");

@@ -23,10 +23,16 @@ impl Builder<'_> {
     }
 
     /// Reads `Assign`: an object of variables.
-    pub(super) fn assign(&mut self, fields: &Fields<'_>, jsonata: bool) -> Option<Template> {
+    /// `place` is as in [`Fields::query`].
+    pub(super) fn assign(
+        &mut self,
+        fields: &Fields<'_>,
+        jsonata: bool,
+        place: &str,
+    ) -> Option<Template> {
         /// AWS's limit for the length of a variable's name, in characters.
         const NAME_MAX: usize = 80;
-        let value = fields.get("Assign").filter(|_| !jsonata)?;
+        let value = fields.get("Assign")?;
         let at = fields.at("Assign");
         let Some(variables) = value.as_object() else {
             self.report
@@ -34,7 +40,10 @@ impl Builder<'_> {
             return None;
         };
         for name in variables.keys() {
-            let plain = name.strip_suffix(".$").unwrap_or(name);
+            let plain = match jsonata {
+                true => name,
+                false => name.strip_suffix(".$").unwrap_or(name),
+            };
             let mut chars = plain.chars();
             let is_name = chars.next().is_some_and(char::is_alphabetic)
                 && chars.all(|c| c.is_alphanumeric() || c == '_')
@@ -45,7 +54,35 @@ impl Builder<'_> {
                 self.report.error(&pointer(&at, name), message, Some(hint));
             }
         }
+        if jsonata {
+            let query = fields.query("Assign", place, self.report);
+            return query.map(|query| Template::Query(Box::new(query)));
+        }
         fields.template("Assign", self.report)
+    }
+
+    /// A field of a state in JSONata where the one in JSONPath is a template.
+    pub(super) fn query_template(
+        &mut self,
+        name: &'static str,
+        fields: &Fields<'_>,
+    ) -> Option<Template> {
+        let query = fields.query(name, "", self.report);
+        query.map(|query| Template::Query(Box::new(query)))
+    }
+
+    /// A number, or an expression in JSONata that gives one.
+    pub(super) fn count_query(
+        &mut self,
+        name: &'static str,
+        least: u64,
+        fields: &Fields<'_>,
+    ) -> Option<Count> {
+        if fields.is_expression(name) {
+            return fields.query(name, "", self.report).map(Count::Query);
+        }
+        let given = fields.natural(name, least, self.report);
+        given.map(|number| Count::Given(number as f64))
     }
 
     /// A field or its `…Path`.
@@ -182,10 +219,12 @@ impl Builder<'_> {
             };
             fields.get("Comment");
             let errors = self.errors(&fields, index + 1 == array.len());
+            let place = format!("Catch[{index}]/");
+            let mut output = None;
             if jsonata {
-                fields.get("Output");
+                output = fields.query("Output", &place, self.report);
             }
-            let assign = self.assign(&fields, jsonata);
+            let assign = self.assign(&fields, jsonata, &place);
             let result_path = if jsonata {
                 Place::Path(ReferencePath::whole())
             } else {
@@ -200,6 +239,7 @@ impl Builder<'_> {
                     next,
                     result_path,
                     assign,
+                    output,
                 });
             }
         }

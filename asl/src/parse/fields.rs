@@ -4,7 +4,9 @@ use std::cell::RefCell;
 
 use serde_json::{Map, Value};
 
+use crate::diagnose::{Code, Severity};
 use crate::path::{InvalidPath, Path, ReferencePath};
+use crate::query::Query;
 use crate::template::Template;
 
 use super::report::Report;
@@ -253,6 +255,38 @@ impl<'a> Fields<'a> {
             );
             report.error_in(&format!("{at}{pointer}"), wrong, Some(&message));
         }))
+    }
+
+    /// A field of a state in JSONata. `place` is what history events call what it is in, with a `/`.
+    pub(super) fn query(
+        &self,
+        name: &'static str,
+        place: &str,
+        report: &mut Report,
+    ) -> Option<Query> {
+        let value = self.get(name)?;
+        let at = self.at(name);
+        let query = Query::parse(
+            &format!("{place}{name}"),
+            value,
+            &mut |how, pointer, message| {
+                let at = format!("{at}{pointer}");
+                match how {
+                    Severity::Error => report.error(&at, message, None),
+                    Severity::Warning => {
+                        report.warning(Code::SchemaValidationFailed, &at, message, None)
+                    }
+                }
+            },
+        );
+        Some(query)
+    }
+
+    /// Whether a field is text that is to be evaluated as JSONata, or is meant to be.
+    pub(super) fn is_expression(&self, name: &'static str) -> bool {
+        self.get(name)
+            .and_then(Value::as_str)
+            .is_some_and(|text| text.starts_with("{%") || text.ends_with("%}"))
     }
 
     /// At most one of these may be there.

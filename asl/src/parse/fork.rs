@@ -2,6 +2,7 @@
 
 use crate::machine::{Body, Count, MapState, ScopeId, StateId};
 use crate::path::Path;
+use crate::query::Query;
 use crate::template::Template;
 
 use super::fields::{Fields, pointer};
@@ -16,9 +17,10 @@ impl Builder<'_> {
         jsonata: bool,
     ) -> Option<Body> {
         let mut effort = self.effort(fields, local, jsonata);
-        if !jsonata {
-            effort.parameters = fields.template("Parameters", self.report);
-        }
+        effort.parameters = match jsonata {
+            true => self.query_template("Arguments", fields),
+            false => fields.template("Parameters", self.report),
+        };
         let at = fields.at("Branches");
         if !fields.has("Branches") {
             fields.missing("Branches", self.report);
@@ -59,6 +61,7 @@ impl Builder<'_> {
                 "ItemProcessor"
             },
             items: Path::whole(),
+            items_query: None,
             selector: None,
             max_concurrency: None,
             tolerated_count: None,
@@ -67,13 +70,14 @@ impl Builder<'_> {
             effort,
         };
         if jsonata {
-            let names = [
-                "ItemSelector",
-                "MaxConcurrency",
-                "ToleratedFailureCount",
-                "ToleratedFailurePercentage",
-            ];
-            names.iter().for_each(|name| fields.allow(name));
+            map.items_query = self.items(fields);
+            map.selector = self.query_template("ItemSelector", fields);
+            map.max_concurrency = self.count_query("MaxConcurrency", 0, fields);
+            map.tolerated_count = self.count_query("ToleratedFailureCount", 0, fields);
+            map.tolerated_percentage = match fields.is_expression("ToleratedFailurePercentage") {
+                true => self.count_query("ToleratedFailurePercentage", 0, fields),
+                false => self.percentage(fields),
+            };
         } else {
             map.items = fields
                 .path("ItemsPath", self.report)
@@ -101,6 +105,16 @@ impl Builder<'_> {
         map.processor = self.scope(&processor, Some((id, 0)));
         processor.finish(self.report);
         Some(Body::Map(Box::new(map)))
+    }
+
+    /// `Items` in JSONata: an array, or an expression that gives one.
+    fn items(&mut self, fields: &Fields<'_>) -> Option<Query> {
+        let value = fields.get("Items")?;
+        if !value.is_array() && !fields.is_expression("Items") {
+            let message = "Items must be an array or a JSONata expression that gives one";
+            self.report.error(&fields.at("Items"), message, None);
+        }
+        fields.query("Items", "", self.report)
     }
 
     fn percentage(&mut self, fields: &Fields<'_>) -> Option<Count> {

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::choice::Rule;
 use crate::machine::{
     Body, ChoiceRule, Count, Next, Place, Source, StateId, StateKind, Task, Text, Until,
 };
@@ -40,16 +41,11 @@ impl Builder<'_> {
         let kind = fields.required_text("Type", self.report);
         let comment = fields.text("Comment", self.report);
         let jsonata = self.query_language(fields, self.jsonata);
-        let unsupported = jsonata.then(|| "not supported yet: QueryLanguage JSONata".to_owned());
-        let ends = ["Succeed", "Fail"];
         let assign = match kind.as_deref() {
             // Nothing comes after them that could read a variable.
-            Some(kind) if ends.contains(&kind) => None,
-            _ => self.assign(fields, jsonata),
+            Some("Succeed" | "Fail") => None,
+            _ => self.assign(fields, jsonata, ""),
         };
-        if jsonata {
-            JSONATA_FIELDS.iter().for_each(|name| fields.allow(name));
-        }
         let Some(kind) = kind else { return };
         let Some(kind) = StateKind::from_name(&kind) else {
             let message = "The field 'Type' should have one of these values: [Task, Wait, Pass, Succeed, Fail, Choice, Parallel, Map]";
@@ -60,6 +56,10 @@ impl Builder<'_> {
             StateKind::Choice | StateKind::Succeed | StateKind::Fail => None,
             _ => self.next(fields, local),
         };
+        let mut output_query = None;
+        if jsonata && kind != StateKind::Fail {
+            output_query = fields.query("Output", "", self.report);
+        }
         let (mut input, mut output) = (Source::Path(Path::whole()), Source::Path(Path::whole()));
         if kind != StateKind::Fail && !jsonata {
             input = self.source("InputPath", fields);
@@ -99,7 +99,8 @@ impl Builder<'_> {
         let state = &mut self.states[id.0 as usize];
         state.comment = comment;
         state.assign = assign;
-        state.unsupported = unsupported;
+        state.jsonata = jsonata;
+        state.output_query = output_query;
         state.input = input;
         state.output = output;
         state.next = next.unwrap_or(Next::End);
@@ -169,20 +170,14 @@ impl Builder<'_> {
             self.report.error(&fields.at("Resource"), wrong, Some(hint));
         }
         let mut effort = self.effort(fields, local, jsonata);
+        let credentials;
         if jsonata {
-            ["TimeoutSeconds", "HeartbeatSeconds", "Credentials"]
-                .iter()
-                .for_each(|name| fields.allow(name));
-            return Some(Body::Task(Box::new(Task {
-                resource: resource?,
-                timeout: None,
-                heartbeat: None,
-                credentials: None,
-                effort,
-            })));
+            effort.parameters = self.query_template("Arguments", fields);
+            credentials = self.query_template("Credentials", fields);
+        } else {
+            effort.parameters = fields.template("Parameters", self.report);
+            credentials = fields.template("Credentials", self.report);
         }
-        effort.parameters = fields.template("Parameters", self.report);
-        let credentials = fields.template("Credentials", self.report);
         if let Some(value) = fields.get("Credentials")
             && let Some(fields) = Fields::of(value, &fields.at("Credentials"), self.report)
             && !fields.has("RoleArn")
@@ -190,8 +185,14 @@ impl Builder<'_> {
         {
             fields.missing("RoleArn", self.report);
         }
-        let timeout = self.count("TimeoutSeconds", "TimeoutSecondsPath", 1, fields);
-        let heartbeat = self.count("HeartbeatSeconds", "HeartbeatSecondsPath", 1, fields);
+        let (timeout, heartbeat);
+        if jsonata {
+            timeout = self.count_query("TimeoutSeconds", 1, fields);
+            heartbeat = self.count_query("HeartbeatSeconds", 1, fields);
+        } else {
+            timeout = self.count("TimeoutSeconds", "TimeoutSecondsPath", 1, fields);
+            heartbeat = self.count("HeartbeatSeconds", "HeartbeatSecondsPath", 1, fields);
+        }
         if let (Some(Count::Given(timeout)), Some(Count::Given(heartbeat))) = (&timeout, &heartbeat)
             && heartbeat >= timeout
         {
@@ -230,13 +231,12 @@ impl Builder<'_> {
             fields.get("Comment");
             let next = fields.required_text("Next", self.report);
             let next = next.and_then(|next| self.target(&next, &fields.at("Next"), local));
-            let assign = self.assign(&fields, jsonata);
+            let place = format!("Choices[{index}]/");
+            let assign = self.assign(&fields, jsonata, &place);
+            let mut output = None;
             let rule = if jsonata {
-                ["Condition", "Output"]
-                    .iter()
-                    .for_each(|name| fields.allow(name));
-                // Never evaluated: the state is marked as not supported.
-                Some(crate::choice::Rule::Or(Vec::new()))
+                output = fields.query("Output", &place, self.report);
+                self.condition(&fields, &place)
             } else {
                 super::choice::rule(&fields, self.report)
             };
@@ -244,24 +244,50 @@ impl Builder<'_> {
                 fields.finish(self.report);
             }
             if let (Some(rule), Some(next)) = (rule, next) {
-                rules.push(ChoiceRule { rule, next, assign });
+                rules.push(ChoiceRule {
+                    rule,
+                    next,
+                    assign,
+                    output,
+                });
             }
         }
         Some(Body::Choice { rules, default })
     }
 
+    /// `Condition` in JSONata.
+    fn condition(&mut self, fields: &Fields<'_>, place: &str) -> Option<Rule> {
+        let Some(value) = fields.get("Condition") else {
+            fields.missing("Condition", self.report);
+            return None;
+        };
+        if !value.is_boolean() && !fields.is_expression("Condition") {
+            let message = "Condition must be true, false or a JSONata expression";
+            self.report.error(&fields.at("Condition"), message, None);
+        }
+        fields
+            .query("Condition", place, self.report)
+            .map(Rule::Query)
+    }
+
     fn wait(&mut self, fields: &Fields<'_>, jsonata: bool) -> Option<Body> {
-        let names = ["Seconds", "SecondsPath", "Timestamp", "TimestampPath"];
-        fields.exclusive(&names, self.report);
-        if jsonata {
-            return Some(Body::Wait(Until::Seconds(0)));
+        let all = ["Seconds", "Timestamp", "SecondsPath", "TimestampPath"];
+        let names = if jsonata { &all[..2] } else { &all[..] };
+        fields.exclusive(names, self.report);
+        if jsonata && fields.is_expression("Seconds") {
+            let query = fields.query("Seconds", "", self.report);
+            return query.map(|query| Body::Wait(Until::SecondsQuery(query)));
+        }
+        if jsonata && fields.is_expression("Timestamp") {
+            let query = fields.query("Timestamp", "", self.report);
+            return query.map(|query| Body::Wait(Until::TimestampQuery(query)));
         }
         if !names.iter().any(|name| fields.has(name)) {
-            let hint = "add one of Seconds, SecondsPath, Timestamp, TimestampPath";
+            let hint = format!("add one of {}", names.join(", "));
             self.report.error(
                 fields.pointer(),
                 "the state does not say how long to wait",
-                Some(hint),
+                Some(&hint),
             );
         }
         let timestamp = fields.text("Timestamp", self.report).and_then(|text| {
@@ -273,21 +299,22 @@ impl Builder<'_> {
         let until = fields
             .natural("Seconds", 0, self.report)
             .map(Until::Seconds);
-        let until = until.or(fields
-            .path("SecondsPath", self.report)
-            .map(Until::SecondsPath));
-        let until = until.or(timestamp).or(fields
-            .path("TimestampPath", self.report)
-            .map(Until::TimestampPath));
+        let mut until = until.or(timestamp);
+        if !jsonata {
+            let seconds = fields.path("SecondsPath", self.report);
+            let timestamp = fields.path("TimestampPath", self.report);
+            until = until.or(seconds.map(Until::SecondsPath));
+            until = until.or(timestamp.map(Until::TimestampPath));
+        }
         until.map(Body::Wait)
     }
 
     fn fail(&mut self, fields: &Fields<'_>, jsonata: bool) -> Option<Body> {
         let (error, cause) = if jsonata {
-            ["Error", "Cause"]
-                .iter()
-                .for_each(|name| fields.allow(name));
-            (None, None)
+            (
+                self.said_query("Error", fields),
+                self.said_query("Cause", fields),
+            )
         } else {
             (
                 self.said("Error", "ErrorPath", fields),
@@ -295,6 +322,13 @@ impl Builder<'_> {
             )
         };
         Some(Body::Fail { error, cause })
+    }
+
+    fn said_query(&mut self, name: &'static str, fields: &Fields<'_>) -> Option<Text> {
+        if fields.is_expression(name) {
+            return fields.query(name, "", self.report).map(Text::Query);
+        }
+        fields.text(name, self.report).map(Text::Given)
     }
 
     fn said(

@@ -187,16 +187,6 @@ fn distributed() {
 }
 
 #[test]
-fn unsupported() {
-    check(
-        r#"{"QueryLanguage": "JSONata", "StartAt": "A", "States": {"A": {"Type": "Pass", "Output": "{% 1 %}", "End": true}}}"#,
-        expect![[r#"
-            machine
-            error at /QueryLanguage: not supported yet: QueryLanguage JSONata"#]],
-    );
-}
-
-#[test]
 fn fields_of_the_other_language() {
     check(
         r#"{"StartAt": "A", "States": {"A": {"Type": "Pass", "Output": {"a": 1}, "End": true}}}"#,
@@ -208,7 +198,6 @@ fn fields_of_the_other_language() {
         r#"{"QueryLanguage": "JSONata", "StartAt": "A", "States": {"A": {"Type": "Pass", "ResultPath": "$.a", "End": true}}}"#,
         expect![[r#"
             no machine
-            error at /QueryLanguage: not supported yet: QueryLanguage JSONata
             error at /States/A/ResultPath: The QueryLanguage is set to 'JSONata', but field 'ResultPath' is only supported for the 'JSONPath' QueryLanguage (remove it, or set QueryLanguage to JSONPath)"#]],
     );
 }
@@ -272,5 +261,61 @@ fn names() {
             no machine
             error at /States/P/Branches/0/States/A: Duplicate State name: A (names are unique in the whole state machine)
             error at /States/P/Branches/1/States/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx: The name of a state has 1 to 80 characters"#]],
+    );
+}
+
+#[test]
+fn jsonata() {
+    check(
+        r#"{"StartAt": "A", "States": {"A": {"Type": "Pass", "QueryLanguage": "JSONata", "Output": {"x": "{% 10 + * 2 } %}", "y/z": ["{% $sum($states.input.numbers %}"]}, "Next": "B"},
+            "B": {"Type": "Pass", "QueryLanguage": "JSONata", "Output": "{% 10 %", "Next": "C"},
+            "C": {"Type": "Pass", "QueryLanguage": "JSONata", "Output": ["10 %}"], "Assign": {"x.$": 1, "states": 2}, "Next": "D"},
+            "D": {"Type": "Pass", "Output": "{% $.store.book[?(@.price < 10)].title %}", "QueryLanguage": "JSONata", "End": true}}}"#,
+        expect![[r#"
+            no machine
+            error at /States/A/Output/x: Invalid JSONata expression: S0201: Syntax error: 2 (at character 8)
+            error at /States/A/Output/y~1z/0: Invalid JSONata expression: S0203: Expected ")" before end of expression (at character 27)
+            error at /States/B/Output: A JSONata expression must begin with '{%' and end with '%}'
+            error at /States/C/Assign/x.$: x.$ cannot be the name of a variable (a letter, then letters, digits and _, and not states)
+            error at /States/C/Assign/states: states cannot be the name of a variable (a letter, then letters, digits and _, and not states)
+            error at /States/C/Output/0: A JSONata expression must begin with '{%' and end with '%}'
+            error at /States/D/Output: Invalid JSONata expression: S0211: The symbol "?" cannot be used as a unary operator (at character 14)"#]],
+    );
+    check(
+        r#"{"QueryLanguage": "JSONata", "StartAt": "A", "States": {"A": {"Type": "Choice", "Choices": [{"Condition": "yes", "Next": "B"}, {"Next": "B"}, {"Condition": "{% / %}", "Next": "B"}], "Default": "B"},
+            "B": {"Type": "Wait", "Seconds": "{% 1 %}", "Timestamp": "{% 2 %}", "Next": "C"}, "C": {"Type": "Wait", "Next": "D"},
+            "D": {"Type": "Map", "Items": "all", "MaxConcurrency": "many", "ToleratedFailurePercentage": 101, "ItemProcessor": {"StartAt": "E", "States": {"E": {"Type": "Succeed"}}}, "Next": "F"},
+            "F": {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "TimeoutSeconds": 0, "Credentials": {"Role": "{% $r %}"}, "Next": "G"},
+            "G": {"Type": "Pass", "QueryLanguage": "JSONPath", "End": true}}}"#,
+        expect![[r#"
+            no machine
+            error at /States/A/Choices/0/Condition: Condition must be true, false or a JSONata expression
+            error at /States/A/Choices/1: These fields are required: [Condition]
+            error at /States/A/Choices/2/Condition: Invalid JSONata expression: S0302: No terminating / in regular expression (at character 2)
+            error at /States/B/Timestamp: Seconds and Timestamp exclude each other (keep one of them)
+            error at /States/C: the state does not say how long to wait (add one of Seconds, Timestamp)
+            error at /States/D/Items: Items must be an array or a JSONata expression that gives one
+            error at /States/D/MaxConcurrency: MaxConcurrency must be a whole number from 0 to 99999999, not a string
+            error at /States/D/ToleratedFailurePercentage: ToleratedFailurePercentage must be from 0 to 100
+            error at /States/F/Credentials: The field 'RoleArn' is required but was missing
+            error at /States/F/TimeoutSeconds: TimeoutSeconds must be a whole number from 1 to 99999999, not 0
+            error at /States/G/QueryLanguage: 'QueryLanguage' can not be 'JSONPath' if set to 'JSONata' for whole state machine (remove it, or set QueryLanguage in the states that use JSONata only)"#]],
+    );
+    check(
+        r#"{"QueryLanguage": "JSONata", "StartAt": "A", "States": {"A": {"Type": "Pass", "Parameters": {}, "InputPath": "$.x", "Result": 1, "Next": "B"},
+            "B": {"Type": "Fail", "ErrorPath": "$.x", "Cause": "{% $states.input %}"}}}"#,
+        expect![[r#"
+            no machine
+            error at /States/A/InputPath: The QueryLanguage is set to 'JSONata', but field 'InputPath' is only supported for the 'JSONPath' QueryLanguage (remove it, or set QueryLanguage to JSONPath)
+            error at /States/A/Parameters: The QueryLanguage is set to 'JSONata', but field 'Parameters' is only supported for the 'JSONPath' QueryLanguage (remove it, or set QueryLanguage to JSONPath)
+            error at /States/A/Result: The QueryLanguage is set to 'JSONata', but field 'Result' is only supported for the 'JSONPath' QueryLanguage (remove it, or set QueryLanguage to JSONPath)
+            error at /States/B/ErrorPath: The QueryLanguage is set to 'JSONata', but field 'ErrorPath' is only supported for the 'JSONPath' QueryLanguage (remove it, or set QueryLanguage to JSONPath)"#]],
+    );
+    check(
+        r#"{"StartAt": "A", "States": {"A": {"Type": "Pass", "Output": "{% 1 %}", "Next": "B"}, "B": {"Type": "Pass", "QueryLanguage": "JSONata", "Output": ["{% $x ?? 1 %}"], "End": true}}}"#,
+        expect![[r#"
+            no machine
+            error at /States/A/Output: The QueryLanguage is set to 'JSONPath', but field 'Output' is only supported for the 'JSONata' QueryLanguage (remove it, or set QueryLanguage to JSONata)
+            warning at /States/B/Output/0: AWS supports JSONata 2.0.6, which does not have the operator ??"#]],
     );
 }

@@ -50,8 +50,13 @@ impl Execution {
         result: &Data,
         output: Data,
     ) -> Result<(), Failure> {
-        let assigned = self.assigned(id, state.assign.as_ref(), result)?;
-        let output = self.output_of(id, state, output)?;
+        let (assigned, output) = match state.jsonata {
+            true => self.queried_exit(id, state, result)?,
+            false => {
+                let assigned = self.assigned(id, state.assign.as_ref(), result)?;
+                (assigned, self.output_of(id, state, output)?)
+            }
+        };
         if output.text().len() > DATA_BYTES_MAX {
             return Err(Failure::too_large(&state.name));
         }

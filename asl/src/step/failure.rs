@@ -20,7 +20,7 @@ pub(super) struct Failure {
     pub(super) kind: FailureKind,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum FailureKind {
     /// Anything that retriers and catchers may deal with.
     Error,
@@ -28,6 +28,8 @@ pub(super) enum FailureKind {
     Heartbeat,
     /// Too much data from a Parallel or Map state: `States.ALL` does not take it.
     TooLarge,
+    /// `States.QueryEvaluationError`, with the place of the expression.
+    Evaluation(Option<String>),
     /// `States.Runtime`: ends the execution whatever is around it.
     Runtime,
 }
@@ -56,6 +58,12 @@ impl Failure {
             cause,
             kind: FailureKind::Error,
         }
+    }
+
+    /// No rule of a Choice holds, and there is no `Default`.
+    pub(super) fn no_choice(name: &str) -> Failure {
+        let cause = format!("State {name} has no matching choice and no Default.");
+        Failure::error("States.NoChoiceMatched", cause)
     }
 
     pub(super) fn too_large(name: &str) -> Failure {
@@ -90,7 +98,7 @@ impl Execution {
         }
     }
 
-    fn occurred(&self, id: StrandId, message: impl AsRef<str>) -> String {
+    pub(super) fn occurred(&self, id: StrandId, message: impl AsRef<str>) -> String {
         let visit = self.strand(id).visit();
         let name = &self.machine.state(visit.state).name;
         format!(
@@ -135,6 +143,7 @@ impl Execution {
                 "States.IntrinsicFailure",
                 self.occurred(id, format!("The function '{call}' had the following error: {reason}")),
             ),
+            Trouble::Query(trouble) => self.query_failure(id, &trouble),
         }
     }
 
@@ -143,6 +152,7 @@ impl Execution {
         if failure.kind == FailureKind::Runtime {
             return self.execution_failed(id, failure);
         }
+        self.record_evaluation_failed(id, &failure);
         let machine = self.machine.clone();
         let state = machine.state(self.strand(id).visit().state);
         if let Some(effort) = state.effort() {
@@ -214,6 +224,16 @@ impl Execution {
         let said = json!({ "Error": failure.error.unwrap_or_default(), "Cause": failure.cause.unwrap_or_default() });
         let input = self.strand(id).visit().input.clone();
         let said = Data::new(said);
+        if self.is_jsonata(id) {
+            match self.queried_catch(id, catcher, &said) {
+                Ok((assigned, output)) => self.exit_to(id, assigned, output, Some(catcher.next)),
+                Err(failure) => {
+                    self.record_evaluation_failed(id, &failure);
+                    self.strand_failed(id, failure);
+                }
+            }
+            return;
+        }
         let assigned = self.assigned(id, catcher.assign.as_ref(), &said);
         let caught = assigned.and_then(|assigned| {
             let output = self.placed(&catcher.result_path, said, &input)?;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::data::Data;
 use crate::event::{Details, EventType};
-use crate::machine::{Body, MapState, ScopeId};
+use crate::machine::{Body, Count, MapState, ScopeId};
 
 use super::failure::{Failure, FailureKind};
 use super::strand::{Doing, Fork, Slot, Strand, StrandId, Todo};
@@ -81,6 +81,9 @@ impl Execution {
         map: &MapState,
         input: &Data,
     ) -> Result<Vec<Value>, Failure> {
+        if self.is_jsonata(id) {
+            return self.queried_items(id, map);
+        }
         let path = &map.items;
         match self.read(id, path, input) {
             Some(Value::Array(items)) => Ok(items),
@@ -107,6 +110,7 @@ impl Execution {
     ) -> Result<f64, Failure> {
         let limit = match &map.max_concurrency {
             None => 0.0,
+            Some(Count::Query(limit)) => self.queried_count(id, limit, 0)?,
             Some(limit) => self.counted(id, limit, input).map_err(|(path, value)| {
                 let message = format!("The MaxConcurrencyPath field refers to value \"{value}\" which is not a valid integer: {path}");
                 self.runtime(id, message)
@@ -134,7 +138,9 @@ impl Execution {
                 .map_or_else(|| value.to_string(), str::to_owned)
         };
         let mut count = None;
-        if let Some(most) = &map.tolerated_count {
+        if let Some(Count::Query(most)) = &map.tolerated_count {
+            count = Some(self.queried_count(id, most, 0)?);
+        } else if let Some(most) = &map.tolerated_count {
             let most = self.counted(id, most, input).map_err(|(path, value)| {
                 let message = format!("The ToleratedFailureCountPath field refers to value \"{}\" which is not a valid integer: {path}", shown(value));
                 self.runtime(id, message)
@@ -142,7 +148,9 @@ impl Execution {
             count = Some(most);
         }
         let mut percentage = None;
-        if let Some(most) = &map.tolerated_percentage {
+        if let Some(Count::Query(most)) = &map.tolerated_percentage {
+            percentage = Some(self.queried_percentage(id, most)?);
+        } else if let Some(most) = &map.tolerated_percentage {
             let most = self.counted(id, most, input).map_err(|(path, value)| {
                 let message = format!("The ToleratedFailurePercentagePath field refers to value \"{}\" which is not a valid float: {path}", shown(value));
                 self.runtime(id, message)

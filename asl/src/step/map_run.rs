@@ -264,6 +264,9 @@ impl Execution {
         input: &Data,
     ) -> Result<Option<u64>, Failure> {
         let Some(count) = count else { return Ok(None) };
+        if let Count::Query(query) = count {
+            return Ok(Some(self.queried_count(id, query, 1)? as u64));
+        }
         match self.integer(id, count, field, input)? {
             number @ 1.. => Ok(Some(number as u64)),
             number => Err(self.runtime(
@@ -280,6 +283,9 @@ impl Execution {
         field: &str,
         input: &Data,
     ) -> Result<i64, Failure> {
+        if let Count::Query(query) = count {
+            return Ok(self.queried_count(id, query, 0)? as i64);
+        }
         match self.counted(id, count, input) {
             Ok(number) if number.fract() == 0.0 => Ok(number as i64),
             Ok(number) => Err(self.runtime(

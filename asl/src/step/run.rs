@@ -64,6 +64,7 @@ impl Execution {
         let visit = Visit {
             state,
             entered_event: 0,
+            before_event: 0,
             entered_time: timestamp::format(self.now_ms),
             input,
             retries: Vec::new(),
@@ -97,11 +98,13 @@ impl Execution {
             input: Some(visit.input.text().to_owned()),
             ..Details::default()
         };
-        let event = self.record(kind, strand.last_event, details);
+        let before = strand.last_event;
+        let event = self.record(kind, before, details);
         let strand = self.strand_mut(id);
         strand.last_event = event;
         if let Some(visit) = &mut strand.visit {
             visit.entered_event = event;
+            visit.before_event = before;
         }
     }
 
@@ -109,13 +112,10 @@ impl Execution {
     fn perform(&mut self, id: StrandId) {
         let machine = self.machine.clone();
         let state = machine.state(self.strand(id).visit().state);
-        let done = match &state.unsupported {
-            Some(unsupported) => Err(self.runtime(id, unsupported)),
-            None => self.input_of(id, state).and_then(|input| {
-                self.note(id, Stage::InputPath, &input);
-                self.perform_body(id, state, input)
-            }),
-        };
+        let done = self.input_of(id, state).and_then(|input| {
+            self.note(id, Stage::InputPath, &input);
+            self.perform_body(id, state, input)
+        });
         if let Err(failure) = done {
             self.failed(id, failure);
         }
@@ -152,6 +152,9 @@ impl Execution {
                 self.note(id, Stage::ResultPath, &output);
                 self.leave(id, state, &result, output)
             }
+            Body::Choice { rules, default } if state.jsonata => {
+                self.choose(id, state, rules, *default)
+            }
             Body::Choice { rules, default } => {
                 let taken = self.scene(id, input.value(), |scene| {
                     for rule in rules {
@@ -166,11 +169,7 @@ impl Execution {
                     self.runtime(id, message)
                 })?;
                 let Some((next, assign)) = taken else {
-                    let cause = format!(
-                        "State {} has no matching choice and no Default.",
-                        state.name
-                    );
-                    return Err(Failure::error("States.NoChoiceMatched", cause));
+                    return Err(Failure::no_choice(&state.name));
                 };
                 let assigned = self.assigned(id, assign, &input)?;
                 let output = self.output_of(id, state, input)?;
@@ -218,6 +217,8 @@ impl Execution {
         match until {
             Until::Seconds(given) => Ok(seconds(*given, self.now_ms)),
             Until::Timestamp(at_ms) => Ok(*at_ms),
+            Until::SecondsQuery(query) => self.queried_seconds(id, query),
+            Until::TimestampQuery(query) => self.queried_timestamp(id, query),
             Until::SecondsPath(path) => {
                 let value = self.read(id, path, input);
                 let value = value.ok_or_else(|| {
@@ -275,6 +276,7 @@ impl Execution {
         let value = match text {
             None => return Ok(None),
             Some(Text::Given(text)) => return Ok(Some(text.clone())),
+            Some(Text::Query(query)) => return self.queried_text(id, query).map(Some),
             Some(Text::Computed(expression)) => {
                 self.scene(id, input.value(), |scene| expression.evaluate(scene))
             }
@@ -308,7 +310,7 @@ impl Execution {
         map: Option<&Value>,
         f: impl FnOnce(&mut Scene<'_>) -> R,
     ) -> R {
-        let mut random = self.random.clone();
+        let (mut random, now_ms) = (self.random.clone(), self.now_ms);
         let visit = self.strand(id).visit();
         let state = self.machine.state(visit.state);
         let mut about = json!({ "Name": state.name, "EnteredTime": visit.entered_time });
@@ -331,6 +333,7 @@ impl Execution {
         let variables = self.strand(id).variables.clone();
         let mut scene = Scene::new(input, &context, &mut random);
         scene.variables = Some(&variables);
+        scene.now_ms = now_ms;
         let result = f(&mut scene);
         self.random = random;
         result
@@ -350,6 +353,10 @@ impl Execution {
     ) -> Result<f64, (String, Value)> {
         match count {
             Count::Given(number) => Ok(*number),
+            // Whoever takes queries evaluates them, for their failures are of another kind.
+            Count::Query(query) => {
+                Err((query.source().unwrap_or_default().to_owned(), Value::Null))
+            }
             Count::Path(path) => {
                 let value = self.read(id, path, input).unwrap_or(Value::Null);
                 let written = value.as_str().and_then(|text| text.parse().ok());
@@ -407,7 +414,11 @@ impl Execution {
         let Some(template) = template else {
             return Ok(data);
         };
-        let value = self.scene(id, data.value(), |scene| template.evaluate(scene));
+        let input = match template {
+            Template::Query(_) => self.strand(id).visit().input.clone(),
+            _ => data.clone(),
+        };
+        let value = self.scene(id, input.value(), |scene| template.evaluate(scene));
         value
             .map(Data::new)
             .map_err(|trouble| self.field_failure(id, trouble, data.text()))

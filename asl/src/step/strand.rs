@@ -51,6 +51,8 @@ pub(super) enum Todo {
 pub(super) struct Visit {
     pub(super) state: StateId,
     pub(super) entered_event: i64,
+    /// The event to which that one points back.
+    pub(super) before_event: i64,
     /// `$$.State.EnteredTime`.
     pub(super) entered_time: String,
     /// The input as it came in.

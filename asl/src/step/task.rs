@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::data::Data;
 use crate::event::Details;
-use crate::machine::Task;
+use crate::machine::{Count, Task};
 use crate::resource::{Pattern, Resource};
 
 use super::failure::Failure;
@@ -106,6 +106,9 @@ impl Execution {
         input: &Data,
     ) -> Result<Option<u64>, Failure> {
         let Some(count) = count else { return Ok(None) };
+        if let Count::Query(query) = count {
+            return Ok(Some(self.queried_count(id, query, 1)? as u64));
+        }
         match self.counted(id, count, input) {
             Ok(seconds) if seconds >= 1.0 && seconds.fract() == 0.0 => Ok(Some(seconds as u64)),
             Ok(seconds) => Err(self.runtime(

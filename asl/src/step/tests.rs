@@ -213,16 +213,3 @@ fn what_cannot_be_redriven() {
     expect!["Execution is SUCCEEDED and cannot be redriven"]
         .assert_eq(&execution.can_redrive().expect_err("it succeeded"));
 }
-
-#[test]
-fn what_is_not_supported_fails() {
-    let definition = json!({ "QueryLanguage": "JSONata", "StartAt": "A", "States": { "A": { "Type": "Pass", "Output": "{% 1 %}", "End": true } } });
-    let (execution, _) = begin(&definition, json!({}));
-    let Outcome::Failed {
-        cause: Some(cause), ..
-    } = execution.status()
-    else {
-        panic!("{:?}", execution.status())
-    };
-    expect!["An error occurred while executing the state 'A' (entered at the event id #2). not supported yet: QueryLanguage JSONata"].assert_eq(cause);
-}

@@ -9,6 +9,7 @@ mod executions;
 mod express;
 mod image;
 mod integrations;
+mod jsonata;
 mod lambda;
 mod logs;
 mod machines;

@@ -59,7 +59,8 @@ pub(super) fn range(this: &mut Evaluator<'_>, arguments: &[Value]) -> Result<Val
     let count = count.max(0.0) as usize;
     this.spend_items(count)?;
     let numbers = (0..count).map(|index| Value::Number(first + index as f64 * step));
-    Ok(Value::array(numbers.collect()))
+    // A sequence, as AWS gives: a single number is no array.
+    Ok(Value::sequence(numbers.collect()))
 }
 
 /// `$hash(data, algorithm)`: the digest in hexadecimal.
