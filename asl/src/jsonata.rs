@@ -35,7 +35,7 @@ mod value;
 
 pub use error::Error;
 
-use ast::{Name, Node};
+use ast::{Kind, Name, Node};
 use evaluate::Evaluator;
 use frame::Global;
 use value::{Array, Value};
@@ -108,6 +108,22 @@ impl Expression {
     /// The expression as written.
     pub fn source(&self) -> &str {
         &self.source
+    }
+
+    /// Whether it reads a field of a variable, as in `$states.result`.
+    pub fn reads(&self, variable: &str, field: &str) -> bool {
+        let mut open = vec![&self.root];
+        while let Some(node) = open.pop() {
+            if let Kind::Path { steps, .. } = &node.kind
+                && let [first, second, ..] = steps.as_slice()
+                && matches!(&first.kind, Kind::Variable(name) if &**name == variable)
+                && matches!(&second.kind, Kind::Name(name) if &**name == field)
+            {
+                return true;
+            }
+            open.extend(node.parts());
+        }
+        false
     }
 
     /// Its value; `None` if it is undefined. The same world and the same `random` give the same.

@@ -66,6 +66,17 @@ pub enum Reason {
     },
 }
 
+/// What `$states` shows in a field beside the input and the context.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shows {
+    /// Nothing.
+    Neither,
+    /// `$states.result`: in `Output` and `Assign` of Task, Parallel and Map states.
+    Result,
+    /// `$states.errorOutput`: in `Output` and `Assign` of catchers.
+    ErrorOutput,
+}
+
 /// Is told how bad a mistake is, where (a pointer relative to the field) and what is wrong.
 pub type Report<'a> = &'a mut dyn FnMut(Severity, &str, String);
 
@@ -84,9 +95,14 @@ fn marked(text: &str) -> Result<Option<&str>, ()> {
 
 impl Query {
     /// Parses a field; `report` is told of each expression that is none.
-    pub fn parse(location: &str, value: &Value, report: Report<'_>) -> Query {
+    pub fn parse(location: &str, value: &Value, shows: Shows, report: Report<'_>) -> Query {
+        let mut place = Place {
+            location: location.to_owned(),
+            pointer: String::new(),
+            shows,
+        };
         Query {
-            part: part(value, &mut location.to_owned(), &mut String::new(), report),
+            part: part(value, &mut place, report),
             location: location.to_owned(),
         }
     }
@@ -195,66 +211,47 @@ impl Part {
     }
 }
 
-fn part(value: &Value, location: &mut String, pointer: &mut String, report: Report<'_>) -> Part {
+/// Where in a field a part stands.
+struct Place {
+    location: String,
+    pointer: String,
+    shows: Shows,
+}
+
+impl Place {
+    /// Goes into an element and comes back.
+    fn within<R>(&mut self, location: &str, token: &str, run: impl FnOnce(&mut Place) -> R) -> R {
+        let lengths = (self.location.len(), self.pointer.len());
+        self.location.push_str(location);
+        self.pointer.push('/');
+        self.pointer
+            .push_str(&token.replace('~', "~0").replace('/', "~1"));
+        let result = run(self);
+        self.location.truncate(lengths.0);
+        self.pointer.truncate(lengths.1);
+        result
+    }
+}
+
+fn part(value: &Value, place: &mut Place, report: Report<'_>) -> Part {
     let part = match value {
-        Value::String(text) => match marked(text) {
-            Ok(None) => return Part::Literal(value.clone()),
-            Ok(Some(source)) => match Expression::parse(source) {
-                Ok(expression) => {
-                    if let Some(operator) = expression.newer_operator() {
-                        let message = format!(
-                            "AWS supports JSONata 2.0.6, which does not have the operator {operator}"
-                        );
-                        report(Severity::Warning, pointer, message);
-                    }
-                    let location = location.clone();
-                    return Part::Expression(Box::new(Placed {
-                        expression,
-                        location,
-                    }));
-                }
-                Err(error) => {
-                    let place = match error.position {
-                        Some(position) => format!(" (at character {})", position + 1),
-                        None => String::new(),
-                    };
-                    report(
-                        Severity::Error,
-                        pointer,
-                        format!("Invalid JSONata expression: {error}{place}"),
-                    );
-                    return Part::Literal(value.clone());
-                }
-            },
-            Err(()) => {
-                let wrong = "A JSONata expression must begin with '{%' and end with '%}'";
-                report(Severity::Error, pointer, wrong.to_owned());
-                return Part::Literal(value.clone());
-            }
-        },
+        Value::String(text) => return text_part(text, place, report),
         Value::Object(object) => {
-            let mut fields = Vec::with_capacity(object.len());
-            for (name, value) in object {
-                let (places, pointers) = (location.len(), pointer.len());
-                location.push_str(&format!("/{name}"));
-                pointer.push_str(&format!("/{}", name.replace('~', "~0").replace('/', "~1")));
-                fields.push((name.clone(), part(value, location, pointer, report)));
-                location.truncate(places);
-                pointer.truncate(pointers);
-            }
-            Part::Object(fields)
+            let fields = object.iter().map(|(name, value)| {
+                let part = place.within(&format!("/{name}"), name, |place| {
+                    part(value, place, report)
+                });
+                (name.clone(), part)
+            });
+            Part::Object(fields.collect())
         }
         Value::Array(array) => {
-            let mut elements = Vec::with_capacity(array.len());
-            for (index, value) in array.iter().enumerate() {
-                let (places, pointers) = (location.len(), pointer.len());
-                location.push_str(&format!("[{index}]"));
-                pointer.push_str(&format!("/{index}"));
-                elements.push(part(value, location, pointer, report));
-                location.truncate(places);
-                pointer.truncate(pointers);
-            }
-            Part::Array(elements)
+            let parts = array.iter().enumerate().map(|(index, value)| {
+                place.within(&format!("[{index}]"), &index.to_string(), |place| {
+                    part(value, place, report)
+                })
+            });
+            Part::Array(parts.collect())
         }
         _ => return Part::Literal(value.clone()),
     };
@@ -270,4 +267,47 @@ fn part(value: &Value, location: &mut String, pointer: &mut String, report: Repo
     } else {
         part
     }
+}
+
+fn text_part(text: &str, place: &Place, report: Report<'_>) -> Part {
+    let literal = || Part::Literal(text.into());
+    let source = match marked(text) {
+        Ok(None) => return literal(),
+        Ok(Some(source)) => source,
+        Err(()) => {
+            let wrong = "A JSONata expression must begin with '{%' and end with '%}'";
+            report(Severity::Error, &place.pointer, wrong.to_owned());
+            return literal();
+        }
+    };
+    let expression = match Expression::parse(source) {
+        Ok(expression) => expression,
+        Err(error) => {
+            let at = match error.position {
+                Some(position) => format!(" (at character {})", position + 1),
+                None => String::new(),
+            };
+            let message = format!("Invalid JSONata expression: {error}{at}");
+            report(Severity::Error, &place.pointer, message);
+            return literal();
+        }
+    };
+    if let Some(operator) = expression.newer_operator() {
+        let message =
+            format!("AWS supports JSONata 2.0.6, which does not have the operator {operator}");
+        report(Severity::Warning, &place.pointer, message);
+    }
+    for (field, shows) in [
+        ("result", Shows::Result),
+        ("errorOutput", Shows::ErrorOutput),
+    ] {
+        if place.shows != shows && expression.reads("states", field) {
+            let message = format!("$states.{field} is not accessible in this field");
+            report(Severity::Error, &place.pointer, message);
+        }
+    }
+    Part::Expression(Box::new(Placed {
+        expression,
+        location: place.location.clone(),
+    }))
 }

@@ -190,6 +190,51 @@ impl Node {
         }
     }
 
+    /// What a part is made of.
+    pub(super) fn parts(&self) -> Vec<&Node> {
+        let mut parts: Vec<&Node> = match &self.kind {
+            Kind::Path { steps, .. } => steps.iter().collect(),
+            Kind::Binary(_, left, right) | Kind::Apply(left, right) => vec![left, right],
+            Kind::Negate(inner) | Kind::Bind(_, inner) => vec![inner],
+            Kind::Array(parts) | Kind::Block(parts) => parts.iter().collect(),
+            Kind::Object(pairs) => pairs.iter().flat_map(|(k, v)| [k, v]).collect(),
+            Kind::Condition {
+                condition,
+                then,
+                otherwise,
+            } => {
+                let parts = [&**condition, &**then].into_iter();
+                parts.chain(otherwise.as_deref()).collect()
+            }
+            Kind::Call {
+                procedure,
+                arguments,
+                ..
+            } => std::iter::once(&**procedure).chain(arguments).collect(),
+            Kind::Partial {
+                procedure,
+                arguments,
+            } => std::iter::once(&**procedure)
+                .chain(arguments.iter().flatten())
+                .collect(),
+            Kind::Lambda(lambda) => vec![&lambda.body],
+            Kind::Transform(transform) => {
+                let parts = [&transform.pattern, &transform.update].into_iter();
+                parts.chain(&transform.delete).collect()
+            }
+            Kind::Sort(terms) => terms.iter().map(|term| &term.key).collect(),
+            _ => Vec::new(),
+        };
+        for stage in self.predicates.iter().chain(&self.stages) {
+            if let Stage::Filter(filter) = stage {
+                parts.push(filter);
+            }
+        }
+        let group = self.group.iter().flatten();
+        parts.extend(group.flat_map(|(key, value)| [key, value]));
+        parts
+    }
+
     pub(super) fn is_array(&self) -> bool {
         matches!(self.kind, Kind::Array(_))
     }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::diagnose::{Code, Severity};
 use crate::path::{InvalidPath, Path, ReferencePath};
-use crate::query::Query;
+use crate::query::{Query, Shows};
 use crate::template::Template;
 
 use super::report::Report;
@@ -269,6 +269,7 @@ impl<'a> Fields<'a> {
         let query = Query::parse(
             &format!("{place}{name}"),
             value,
+            self.shows(name, place),
             &mut |how, pointer, message| {
                 let at = format!("{at}{pointer}");
                 match how {
@@ -280,6 +281,16 @@ impl<'a> Fields<'a> {
             },
         );
         Some(query)
+    }
+
+    /// What `$states` shows in a field.
+    fn shows(&self, name: &str, place: &str) -> Shows {
+        let kind = self.object.get("Type").and_then(Value::as_str);
+        match (name, place, kind) {
+            ("Output" | "Assign", "", Some("Task" | "Parallel" | "Map")) => Shows::Result,
+            ("Output" | "Assign", place, _) if place.starts_with("Catch") => Shows::ErrorOutput,
+            _ => Shows::Neither,
+        }
     }
 
     /// Whether a field is text that is to be evaluated as JSONata, or is meant to be.

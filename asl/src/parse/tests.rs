@@ -312,10 +312,17 @@ fn jsonata() {
             error at /States/B/ErrorPath: The QueryLanguage is set to 'JSONata', but field 'ErrorPath' is only supported for the 'JSONPath' QueryLanguage (remove it, or set QueryLanguage to JSONPath)"#]],
     );
     check(
-        r#"{"StartAt": "A", "States": {"A": {"Type": "Pass", "Output": "{% 1 %}", "Next": "B"}, "B": {"Type": "Pass", "QueryLanguage": "JSONata", "Output": ["{% $x ?? 1 %}"], "End": true}}}"#,
+        r#"{"StartAt": "A", "States": {"A": {"Type": "Pass", "Output": "{% 1 %}", "Next": "B"}, "B": {"Type": "Pass", "QueryLanguage": "JSONata", "Output": ["{% $x ?? 1 %}", "{% ($f := function() { $states.result.x }; $f()) %}"], "Next": "C"},
+            "C": {"Type": "Task", "QueryLanguage": "JSONata", "Resource": "arn:aws:states:::lambda:invoke", "Arguments": "{% $states.result %}", "Output": "{% $states.errorOutput %}",
+                "Assign": {"x": "{% $states.result %}"}, "Catch": [{"ErrorEquals": ["States.ALL"], "Output": ["{% $states.errorOutput %}", "{% $states.result[0] %}"], "Next": "D"}], "Next": "D"},
+            "D": {"Type": "Succeed"}}}"#,
         expect![[r#"
             no machine
             error at /States/A/Output: The QueryLanguage is set to 'JSONPath', but field 'Output' is only supported for the 'JSONata' QueryLanguage (remove it, or set QueryLanguage to JSONata)
-            warning at /States/B/Output/0: AWS supports JSONata 2.0.6, which does not have the operator ??"#]],
+            warning at /States/B/Output/0: AWS supports JSONata 2.0.6, which does not have the operator ??
+            error at /States/B/Output/1: $states.result is not accessible in this field
+            error at /States/C/Output: $states.errorOutput is not accessible in this field
+            error at /States/C/Catch/0/Output/1: $states.result is not accessible in this field
+            error at /States/C/Arguments: $states.result is not accessible in this field"#]],
     );
 }
