@@ -143,7 +143,9 @@ impl Execution {
                 result_path,
             } => {
                 let filled = self.filled(id, parameters.as_ref(), input)?;
-                self.note(id, Stage::Parameters, &filled);
+                if !state.jsonata {
+                    self.note(id, Stage::Parameters, &filled);
+                }
                 let result = result.clone().map_or(filled, Data::new);
                 self.note(id, Stage::Result, &result);
                 self.note(id, Stage::ResultSelector, &result);
