@@ -65,34 +65,51 @@ pub fn all_with_tests() -> anyhow::Result<()> {
 
 /// Builds the named parts.
 pub fn build(parts: &[&str], profile: Profile) -> anyhow::Result<()> {
-    if parts.contains(&"wasm") {
-        step("build the browser half", || {
-            let module = wasm::build(profile)?;
-            site::bind(&module)?;
-            site::style()
-        })?;
-    }
-    // One call for both: what they share is compiled once, with one set of features.
-    let packages: Vec<&str> = ["server", "local"]
-        .into_iter()
-        .filter(|part| parts.contains(part))
-        .collect();
-    if !packages.is_empty() {
-        step(&format!("build {}", packages.join(" and ")), || {
-            let mut command = project::cargo("build");
-            for package in &packages {
-                command.args(["--package", package]);
-            }
-            if profile == Profile::Release {
-                command.arg("--release");
-            }
-            run(&mut command)
-        })?;
-    }
+    // At one time: they have target folders of their own, and each keeps only one core busy for a good while.
+    std::thread::scope(|scope| {
+        let browser = scope.spawn(|| match parts.contains(&"wasm") {
+            true => browser_half(profile),
+            false => Ok(()),
+        });
+        let built = programs(parts, profile);
+        let browser = browser
+            .join()
+            .expect("the builder of the browser half does not panic");
+        built.and(browser)
+    })?;
     if parts.contains(&"worker") {
         step("build the worker for its image", || {
             run(project::cargo("build").args(["--package", "worker", "--profile", "worker"]))
         })?;
     }
     Ok(())
+}
+
+fn browser_half(profile: Profile) -> anyhow::Result<()> {
+    step("build the browser half", || {
+        let module = wasm::build(profile)?;
+        site::bind(&module)?;
+        site::style()
+    })
+}
+
+/// One call for all: what they share is compiled once, with one set of features.
+fn programs(parts: &[&str], profile: Profile) -> anyhow::Result<()> {
+    let packages: Vec<&str> = ["server", "local"]
+        .into_iter()
+        .filter(|part| parts.contains(part))
+        .collect();
+    if packages.is_empty() {
+        return Ok(());
+    }
+    step(&format!("build {}", packages.join(" and ")), || {
+        let mut command = project::cargo("build");
+        for package in &packages {
+            command.args(["--package", package]);
+        }
+        if profile == Profile::Release {
+            command.arg("--release");
+        }
+        run(&mut command)
+    })
 }
