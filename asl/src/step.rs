@@ -171,13 +171,17 @@ impl Execution {
         probe: Option<Box<probe::Probe>>,
         now_ms: i64,
     ) -> (Execution, Vec<Command>) {
-        let execution = json!({
+        let mut execution = json!({
             "Id": start.execution_arn,
             "Input": start.input,
             "StartTime": timestamp::format(now_ms),
             "Name": start.execution_name,
             "RoleArn": start.role_arn,
         });
+        // TestState's context has none.
+        if probe.is_none() {
+            execution["RedriveCount"] = json!(0);
+        }
         let state_machine =
             json!({ "Id": start.state_machine_arn, "Name": start.state_machine_name });
         let input = match start.input_text {

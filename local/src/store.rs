@@ -115,6 +115,15 @@ impl Store {
     }
 }
 
+/// Whether there is more than the `limit` of a page, for which one row more was asked; that row is dropped.
+pub fn has_more<T>(rows: &mut Vec<T>, limit: i64) -> bool {
+    let more = i64::try_from(rows.len()).is_ok_and(|count| count > limit);
+    if more {
+        rows.pop();
+    }
+    more
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -110,6 +110,21 @@ pub enum Input {
     Redrive,
 }
 
+impl Input {
+    /// The task of which nothing is to be expected after this.
+    pub fn ended_task(&self) -> Option<TaskId> {
+        match self {
+            Input::TaskSucceeded { task, .. }
+            | Input::TaskFailed { task, .. }
+            | Input::TaskSubmitFailed { task, .. }
+            | Input::TaskImpossible { task, .. }
+            | Input::MapRunSucceeded { task, .. }
+            | Input::MapRunFailed { task, .. } => Some(*task),
+            _ => None,
+        }
+    }
+}
+
 /// Something the driver must do.
 #[derive(Debug, Clone, PartialEq)]
 #[allow(clippy::large_enum_variant)] // Most commands are records: boxing them would only cost.

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::context::Context;
 use crate::data::Data;
 use crate::machine::{Body, MapState, ScopeId, StateId, StateMachine};
+use crate::path::Root;
 
 use super::exit::Assigned;
 use super::failure::Failure;
@@ -279,11 +280,17 @@ impl Execution {
         if !reads {
             let items = self.items_of(id, map, input)?;
             count = items.len();
-            self.note(
-                id,
-                Stage::ItemsPath,
-                &Data::new(Value::Array(items.clone())),
-            );
+            let found = Value::Array(items.clone());
+            // Items come out as they were written.
+            let written = match (&map.items_query, map.items.root(), map.items.segments()) {
+                (None, Root::Input, Some(part)) => input.text_of(part),
+                _ => None,
+            };
+            let found = match written {
+                Some(text) => Data::written(found, text),
+                None => Data::new(found),
+            };
+            self.note(id, Stage::ItemsPath, &found);
             self.note_selected(id, map, input, items)?;
         }
         let limit = self.concurrency(id, map, input)?;

@@ -268,19 +268,11 @@ pub fn simulate(
     let mut inputs = Vec::new();
     while let Some(((at_ms, _), input)) = world.agenda.pop_first() {
         assert!(inputs.len() < INPUTS_MAX, "the simulation does not end");
-        match &input {
-            Input::TaskSucceeded { task, .. }
-            | Input::TaskFailed { task, .. }
-            | Input::TaskSubmitFailed { task, .. }
-            | Input::TaskImpossible { task, .. }
-            | Input::MapRunSucceeded { task, .. }
-            | Input::MapRunFailed { task, .. } => {
-                world.tasks.remove(task);
-            }
-            Input::TimerFired { timer } => {
-                world.timers.remove(timer);
-            }
-            _ => {}
+        if let Some(task) = input.ended_task() {
+            world.tasks.remove(&task);
+        }
+        if let Input::TimerFired { timer } = &input {
+            world.timers.remove(timer);
         }
         inputs.push((at_ms, input.clone()));
         let commands = execution.apply(at_ms, input);

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use sqlx::Row;
 
 use super::{Events, Pattern};
+use crate::store::has_more;
 use crate::wire::{ACCOUNT, AwsError, REGION};
 
 #[derive(Deserialize)]
@@ -117,8 +118,7 @@ impl Events {
         .await?;
         let mut rules: Vec<Value> = rows.iter().map(describe).collect::<Result<_, _>>()?;
         let mut answer = json!({});
-        if i64::try_from(rules.len()).is_ok_and(|count| count > limit) {
-            rules.pop();
+        if has_more(&mut rules, limit) {
             answer["NextToken"] = rules
                 .last()
                 .map_or(Value::Null, |rule| rule["Name"].clone());

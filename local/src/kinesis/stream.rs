@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use sqlx::Row;
 
 use super::{Kinesis, arn, invalid_argument, shard};
+use crate::store::has_more;
 use crate::wire::{ACCOUNT, AwsError, epoch_seconds, now_ms};
 
 /// Shards of a stream that is created on demand, as AWS begins.
@@ -225,10 +226,7 @@ impl Kinesis {
         .iter()
         .map(read)
         .collect::<Result<_, _>>()?;
-        let more = i64::try_from(streams.len()).is_ok_and(|count| count > limit);
-        if more {
-            streams.pop();
-        }
+        let more = has_more(&mut streams, limit);
         let names: Vec<&str> = streams.iter().map(|stream| stream.name.as_str()).collect();
         let summaries: Vec<Value> = streams
             .iter()

@@ -322,7 +322,11 @@ async fn invoke(
     } else {
         payload
     };
+    let wants_log = headers
+        .get("x-amz-log-type")
+        .is_some_and(|value| value == "Tail");
     let invocation = lambda.invoke_here(name, qualifier, payload).await?;
+    let log = wants_log.then(|| invocation.log_result());
     let mut response = Response::new(Body::from(invocation.payload));
     let headers = response.headers_mut();
     headers.insert(
@@ -333,6 +337,7 @@ async fn invoke(
         ("x-amz-executed-version", Some(invocation.executed_version)),
         ("x-amz-function-error", invocation.function_error),
         ("x-amzn-requestid", Some(invocation.request_id)),
+        ("x-amz-log-result", log),
     ];
     for (name, value) in pairs {
         if let Some(value) = value.and_then(|value| HeaderValue::from_str(&value).ok()) {

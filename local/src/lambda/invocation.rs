@@ -26,6 +26,8 @@ pub(super) enum Outcome {
         payload: Bytes,
         failed: bool,
         duration_ms: f64,
+        /// The end of the log.
+        log: String,
         reusable: bool,
     },
     /// The process had ended before it took the event: another sandbox may have it.
@@ -266,6 +268,7 @@ impl Sandbox {
             payload,
             failed: status != Status::Success,
             duration_ms,
+            log: self.journal.tail(),
             reusable,
         }
     }

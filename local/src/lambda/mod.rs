@@ -18,10 +18,13 @@ mod report;
 pub mod runtime;
 mod sandbox;
 mod settings;
+mod tail;
 mod watchman;
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
@@ -51,6 +54,8 @@ pub struct Invocation {
     pub executed_version: String,
     /// The invocation's id, which its log lines carry.
     pub request_id: String,
+    /// The end of the invocation's log, at most 4 KB.
+    pub log: String,
 }
 
 /// The functions and their sandboxes.
@@ -61,6 +66,13 @@ pub struct Lambda {
     cloudwatch: Arc<CloudWatch>,
     elsewhere: Option<Elsewhere>,
     stopping: CancellationToken,
+}
+
+impl Invocation {
+    /// The end of the log as answers hold it: base64.
+    pub fn log_result(&self) -> String {
+        STANDARD.encode(&self.log)
+    }
 }
 
 /// Another Lambda, to which the other services' invocations go.
@@ -168,6 +180,7 @@ impl Lambda {
                     payload,
                     failed,
                     duration_ms,
+                    log,
                     ..
                 }) => {
                     cloudwatch
@@ -178,6 +191,7 @@ impl Lambda {
                         function_error: failed.then(|| "Unhandled".to_owned()),
                         executed_version: function.version,
                         request_id,
+                        log,
                     })
                 }
                 Ok(Outcome::NotTaken) => Err(AwsError::new(
@@ -232,6 +246,7 @@ impl Elsewhere {
             .client
             .post(url)
             .header("content-type", "application/json")
+            .header("x-amz-log-type", "Tail")
             .body(payload);
         if let Some(qualifier) = qualifier {
             request = request.query(&[("Qualifier", qualifier)]);
@@ -249,11 +264,19 @@ impl Elsewhere {
             header("x-amz-executed-version").unwrap_or_else(|| function::LATEST.to_owned());
         let code = header("x-amzn-errortype");
         let request_id = header("x-amzn-requestid").unwrap_or_default();
+        let log = header("x-amz-log-result")
+            .and_then(|log| STANDARD.decode(log).ok())
+            .map(|log| String::from_utf8_lossy(&log).into_owned());
         let payload = response.bytes().await.map_err(failed)?;
         if status.is_success() {
             return Ok(Invocation {
                 payload,
                 function_error,
+                log: log.unwrap_or_else(|| {
+                    format!(
+                        "START RequestId: {request_id} Version: {executed_version}\nEND RequestId: {request_id}\n"
+                    )
+                }),
                 executed_version,
                 request_id,
             });

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::function::{Function, FunctionConfig};
+use super::tail::Tail;
 use crate::logs::{Line, Logs};
 use crate::wire::now_ms;
 
@@ -62,6 +63,7 @@ pub struct Journal {
     group: Arc<str>,
     stream: Arc<str>,
     json: bool,
+    tail: Tail,
 }
 
 impl Journal {
@@ -78,6 +80,7 @@ impl Journal {
             group: function.config.log_group.as_str().into(),
             stream: stream.into(),
             json: function.config.log_format == "JSON",
+            tail: Tail::default(),
         }
     }
 
@@ -91,8 +94,14 @@ impl Journal {
         &self.stream
     }
 
+    /// The end of what the invocation that was last begun has written.
+    pub fn tail(&self) -> String {
+        self.tail.text()
+    }
+
     /// Writes what the function's process wrote.
     pub async fn output(&self, messages: Vec<String>) {
+        self.tail.add(&messages);
         let now = now_ms();
         self.logs
             .append_soon(
@@ -154,6 +163,7 @@ impl Journal {
 
     /// An invocation is handed over.
     pub async fn start(&self, request_id: &str, version: &str) {
+        self.tail.clear();
         let line = if self.json {
             event(
                 "platform.start",

@@ -363,11 +363,11 @@ fn group(input: &Value) -> Result<&str, AwsError> {
 
 pub(super) async fn known_group<'a>(logs: &Logs, input: &'a Value) -> Result<&'a str, AwsError> {
     let name = group(input)?;
-    let found: Option<i64> = sqlx::query_scalar("SELECT 1 FROM logs_groups WHERE name = ?")
-        .bind(name)
-        .fetch_optional(&logs.store.db)
-        .await?;
-    found.map(|_| name).ok_or_else(|| not_found("log group"))
+    if logs.has_group(name).await? {
+        Ok(name)
+    } else {
+        Err(not_found("log group"))
+    }
 }
 
 async fn known_stream(logs: &Logs, group: &str, stream: &str) -> Result<i64, AwsError> {

@@ -118,6 +118,30 @@ impl Logs {
         let _ = self.queue.send(Batch { lines, done: None }).await;
     }
 
+    /// Hands lines to the writer unless its queue is full: for whoever must not wait, and may lose lines.
+    pub fn offer(&self, lines: Vec<Line>) {
+        if lines.is_empty() {
+            return;
+        }
+        if let Err(mpsc::error::TrySendError::Full(batch)) =
+            self.queue.try_send(Batch { lines, done: None })
+        {
+            tracing::warn!(
+                lines = batch.lines.len(),
+                "log lines were dropped: too many at once"
+            );
+        }
+    }
+
+    /// Whether there is a log group of that name.
+    pub async fn has_group(&self, name: &str) -> Result<bool, AwsError> {
+        let found: Option<i64> = sqlx::query_scalar("SELECT 1 FROM logs_groups WHERE name = ?")
+            .bind(name)
+            .fetch_optional(&self.store.db)
+            .await?;
+        Ok(found.is_some())
+    }
+
     /// Waits until what was handed over before is durable.
     pub async fn flush(&self) {
         if let Err(error) = self.append(Vec::new()).await {

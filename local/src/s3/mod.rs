@@ -7,6 +7,8 @@ mod json;
 mod objects;
 mod upload;
 
+use std::collections::HashMap;
+
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderValue, Method, Response, StatusCode, header};
@@ -22,18 +24,25 @@ use upload::Uploads;
 use crate::store::Store;
 use crate::wire::{AwsError, SECRET_ACCESS_KEY};
 
-/// Any access key id, one secret: signatures (and a presigned URL's end) are really checked.
-struct OneSecret;
+/// Any access key id with one secret, and those that were given with their own: signatures (and a presigned
+/// URL's end) are really checked.
+struct Secrets {
+    given: HashMap<String, String>,
+}
 
 #[async_trait::async_trait]
-impl S3Auth for OneSecret {
-    async fn get_secret_key(&self, _access_key: &str) -> S3Result<SecretKey> {
-        Ok(SecretKey::from(SECRET_ACCESS_KEY))
+impl S3Auth for Secrets {
+    async fn get_secret_key(&self, access_key: &str) -> S3Result<SecretKey> {
+        let given = self.given.get(access_key).map(String::as_str);
+        Ok(SecretKey::from(given.unwrap_or(SECRET_ACCESS_KEY)))
     }
 }
 
 /// Opens S3 over `DIR/s3`: for HTTP, and for the other services here.
-pub async fn open(store: &Store) -> Result<(S3Service, Storage), AwsError> {
+pub async fn open(
+    store: &Store,
+    access_keys: &[(String, String)],
+) -> Result<(S3Service, Storage), AwsError> {
     let root = store.data.join("s3");
     std::fs::create_dir_all(&root)?;
     let files = FileSystem::new(&root).map_err(|error| {
@@ -46,7 +55,9 @@ pub async fn open(store: &Store) -> Result<(S3Service, Storage), AwsError> {
     })?;
     let objects = Objects::new(files, Uploads::open(store.clone()).await?);
     let mut builder = S3ServiceBuilder::new(objects.clone());
-    builder.set_auth(OneSecret);
+    builder.set_auth(Secrets {
+        given: access_keys.iter().cloned().collect(),
+    });
     Ok((builder.build(), Storage::new(objects)))
 }
 

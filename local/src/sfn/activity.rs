@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use super::execution::page_size;
 use super::tags::{Tag, to_map};
 use super::{Sfn, arn, token};
+use crate::store::has_more;
 use crate::wire::{AwsError, epoch_seconds, now_ms};
 
 /// How long a worker waits for a task before it is told that there is none.
@@ -184,10 +185,7 @@ impl Sfn {
         .bind(limit + 1)
         .fetch_all(&self.store.db)
         .await?;
-        let more = i64::try_from(rows.len()).is_ok_and(|count| count > limit);
-        if more {
-            rows.pop();
-        }
+        let more = has_more(&mut rows, limit);
         let activities: Vec<Value> = rows
             .iter()
             .map(|(_, arn, name, created_at_ms)| {

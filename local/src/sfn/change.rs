@@ -5,6 +5,7 @@ use asl::Outcome;
 use serde_json::{Value, json};
 
 use super::journal::{NewExecution, Status};
+use super::log::ExecutionLog;
 use super::map_run::ChildOf;
 use crate::events::envelope;
 
@@ -32,6 +33,8 @@ pub struct Facts {
     pub started_at_ms: i64,
     /// The Map Run that it is a child of, if it is one.
     pub child: Option<ChildOf>,
+    /// Where it logs to, if it does.
+    pub log: Option<ExecutionLog>,
 }
 
 impl Facts {
@@ -48,6 +51,7 @@ impl Facts {
             input: new.input.clone(),
             started_at_ms: new.started_at_ms,
             child: new.child,
+            log: new.log.as_ref().map(|destination| destination.begin()),
         }
     }
 }
@@ -163,6 +167,7 @@ mod tests {
             input,
             started_at_ms: 1_700_000_000_123,
             child: None,
+            log: None,
         }
     }
 

@@ -22,6 +22,7 @@ use super::integration::{Caller, Peers};
 use super::journal::{Entry, Journal, NewExecution, Row, Step};
 use super::map_run::{Begin, MapRuns};
 use super::timer::Timers;
+use crate::logs::Line;
 use crate::wire::now_ms;
 
 /// Drives every execution.
@@ -93,7 +94,8 @@ impl Running {
         at_ms: i64,
         input: Option<&Input>,
         commands: Vec<Command>,
-    ) -> (Vec<Row>, Vec<Command>) {
+    ) -> (Vec<Row>, Vec<Command>, Vec<Line>) {
+        let mut lines = Vec::new();
         let mut events: Vec<Value> = Vec::new();
         let mut rows = Vec::new();
         let mut acts = Vec::new();
@@ -109,6 +111,9 @@ impl Running {
                             .clone_from(&facts.version_arn);
                         details.state_machine_alias_arn.clone_from(&facts.alias_arn);
                     }
+                    let facts = &self.facts;
+                    let log = facts.log.as_ref();
+                    lines.extend(log.and_then(|log| log.line(&facts.arn, self.redrives.0, &event)));
                     events.push(event.to_wire(true));
                 }
                 Command::Finished(outcome) => {
@@ -135,7 +140,7 @@ impl Running {
         };
         rows.insert(0, Row::Step(step));
         self.seq += 1;
-        (rows, acts)
+        (rows, acts, lines)
     }
 }
 
@@ -201,7 +206,7 @@ impl Driver {
             return started;
         };
         let mut running = Running::new(facts, execution, 0, 0, at_ms, (0, None));
-        let (step, acts) = running.step(at_ms, None, commands);
+        let (step, acts, lines) = running.step(at_ms, None, commands);
         let mut rows = vec![Row::Started(new), Row::Event(event)];
         rows.extend(step);
         let driver = self.clone();
@@ -209,6 +214,7 @@ impl Driver {
             rows,
             committed: Box::new(move |written| {
                 if written {
+                    driver.peers.logs.offer(lines);
                     driver.take(running, acts);
                 } else if let Some(child) = child {
                     driver.map_runs.ended(child, false);
@@ -246,7 +252,7 @@ impl Driver {
         status.redrive = Some((running.redrives.0, token));
         let event = change::event(&running.facts, &status, running.redrives);
         let commands = running.execution.apply(at_ms, Input::Redrive);
-        let (step, acts) = running.step(at_ms, Some(&Input::Redrive), commands);
+        let (step, acts, lines) = running.step(at_ms, Some(&Input::Redrive), commands);
         // The execution may end in this very step: then its end is the last thing told.
         let mut rows = vec![Row::Status(status), Row::Event(event)];
         rows.extend(step);
@@ -255,6 +261,7 @@ impl Driver {
         self.journal.append(Entry {
             rows,
             committed: Box::new(move |_| {
+                driver.peers.logs.offer(lines);
                 driver.take(running, acts);
                 let _ = answer.send(at_ms);
             }),
@@ -355,20 +362,12 @@ impl Driver {
     }
 
     fn give(self: &Arc<Self>, id: i64, running: &mut Running, input: Input) {
-        match &input {
-            Input::TaskSucceeded { task, .. }
-            | Input::TaskFailed { task, .. }
-            | Input::TaskSubmitFailed { task, .. }
-            | Input::TaskImpossible { task, .. }
-            | Input::MapRunSucceeded { task, .. }
-            | Input::MapRunFailed { task, .. } => {
-                running.map_runs.remove(&task.0);
-                running.tasks.remove(&task.0);
-            }
-            Input::TimerFired { timer } => {
-                running.timers.remove(&timer.0);
-            }
-            _ => {}
+        if let Some(task) = input.ended_task() {
+            running.map_runs.remove(&task.0);
+            running.tasks.remove(&task.0);
+        }
+        if let Input::TimerFired { timer } = &input {
+            running.timers.remove(&timer.0);
         }
         let at_ms = now_ms().max(running.clock_ms);
         running.clock_ms = at_ms;
@@ -383,12 +382,15 @@ impl Driver {
         if commands.is_empty() {
             return;
         }
-        let (rows, acts) = running.step(at_ms, Some(&input), commands);
+        let (rows, acts, lines) = running.step(at_ms, Some(&input), commands);
         let driver = self.clone();
         // Still under the execution's lock, so that its steps are appended in their order.
         self.journal.append(Entry {
             rows,
-            committed: Box::new(move |_| driver.act(id, acts)),
+            committed: Box::new(move |_| {
+                driver.peers.logs.offer(lines);
+                driver.act(id, acts);
+            }),
         });
     }
 

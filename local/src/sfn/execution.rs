@@ -163,6 +163,7 @@ impl Sfn {
             map_state: None,
             map_run_arn: None,
         };
+        let parsed = self.parsed(machine.revision.id).await?;
         let new = NewExecution {
             id,
             machine: machine.id,
@@ -176,9 +177,9 @@ impl Sfn {
             trace_header: ask.trace_header,
             started_at_ms,
             child: None,
+            log: parsed.log,
         };
-        let parsed = self.parsed(machine.revision.id).await?;
-        let started = self.driver.start(new, parsed, restore::start(&row));
+        let started = self.driver.start(new, parsed.machine, restore::start(&row));
         if started.await.unwrap_or(false) {
             return Ok(started_answer(&execution_arn, started_at_ms));
         }

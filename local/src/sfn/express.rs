@@ -1,7 +1,7 @@
 //! Express workflows: executions that live in memory, of which nothing is recorded.
 //!
 //! Owns running them to their end, for StartSyncExecution while the caller waits. Refuses to list, describe or
-//! stop them, as AWS does, and to write their logs.
+//! stop them, as AWS does.
 //! <https://docs.aws.amazon.com/step-functions/latest/dg/choosing-workflow-type.html>
 
 use std::collections::{BTreeSet, HashMap};
@@ -18,6 +18,7 @@ use uuid::Uuid;
 use super::driver::Driver;
 use super::execution::check_input;
 use super::integration::Caller;
+use super::log::ExecutionLog;
 use super::machine::{Machine, deleting};
 use super::{Sfn, arn};
 use crate::wire::{ACCOUNT, AwsError, REGION, epoch_seconds, now_ms};
@@ -71,9 +72,10 @@ impl Sfn {
         let parsed = self.parsed(machine.revision.id).await?;
         let started_at_ms = now_ms();
         let caller = caller(&start);
-        let begun = Execution::start(parsed, start, started_at_ms);
+        let log = parsed.log.map(|destination| destination.begin());
+        let begun = Execution::start(parsed.machine, start, started_at_ms);
         // A caller that goes away does not stop the execution.
-        let run = tokio::spawn(drive(self.driver.clone(), caller, begun.0, begun.1));
+        let run = tokio::spawn(drive(self.driver.clone(), caller, log, begun.0, begun.1));
         let outcome = run.await.map_err(|error| {
             tracing::error!(execution = %execution_arn, %error, "the engine broke off");
             AwsError::new(
@@ -144,8 +146,9 @@ impl Sfn {
         });
         let parsed = self.parsed(machine.revision.id).await?;
         let caller = caller(&start);
-        let begun = Execution::start(parsed, start, started_at_ms);
-        tokio::spawn(drive(self.driver.clone(), caller, begun.0, begun.1));
+        let log = parsed.log.map(|destination| destination.begin());
+        let begun = Execution::start(parsed.machine, start, started_at_ms);
+        tokio::spawn(drive(self.driver.clone(), caller, log, begun.0, begun.1));
         Ok(answer)
     }
 }
@@ -181,6 +184,7 @@ fn caller(start: &Start) -> Caller {
 async fn drive(
     driver: Arc<Driver>,
     caller: Caller,
+    log: Option<ExecutionLog>,
     mut execution: Execution,
     commands: Vec<Command>,
 ) -> Outcome {
@@ -188,6 +192,7 @@ async fn drive(
     let mut running = Running {
         driver,
         caller,
+        log,
         tasks: JoinSet::new(),
         handles: HashMap::new(),
         timers: BTreeSet::new(),
@@ -231,6 +236,7 @@ async fn drive(
 struct Running {
     driver: Arc<Driver>,
     caller: Caller,
+    log: Option<ExecutionLog>,
     tasks: JoinSet<Input>,
     handles: HashMap<TaskId, AbortHandle>,
     timers: BTreeSet<(i64, TimerId)>,
@@ -240,6 +246,7 @@ impl Running {
     /// Does what is commanded; gives the tasks that were begun.
     fn act(&mut self, commands: Vec<Command>) -> Vec<TaskId> {
         let mut begun = Vec::new();
+        let mut lines = Vec::new();
         for command in commands {
             match command {
                 Command::InvokeTask {
@@ -267,10 +274,17 @@ impl Running {
                     self.timers.insert((at_ms, timer));
                 }
                 Command::CancelTimer { timer } => self.timers.retain(|(_, known)| *known != timer),
+                Command::Record(event) => {
+                    let line = self.log.as_ref();
+                    lines.extend(
+                        line.and_then(|log| log.line(&self.caller.execution_arn, 0, &event)),
+                    );
+                }
                 // A definition with Map Runs is refused.
                 _ => {}
             }
         }
+        self.driver.peers.logs.offer(lines);
         begun
     }
 }

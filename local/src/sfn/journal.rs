@@ -11,6 +11,7 @@ use serde_json::Value;
 use sqlx::SqliteConnection;
 use tokio::sync::mpsc;
 
+use super::log::Destination;
 use super::map_run::ChildOf;
 use crate::events::Events;
 use crate::sqs::Sent;
@@ -68,6 +69,8 @@ pub struct NewExecution {
     pub started_at_ms: i64,
     /// The Map Run that starts it, if one does.
     pub child: Option<ChildOf>,
+    /// Where it logs to, if it does.
+    pub log: Option<Arc<Destination>>,
 }
 
 /// One input of an execution and what it recorded.

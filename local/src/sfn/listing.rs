@@ -7,6 +7,7 @@ use sqlx::{FromRow, QueryBuilder, Sqlite};
 use super::arn::Qualifier;
 use super::execution::{add_qualified, page_size};
 use super::{Sfn, arn, token};
+use crate::store::has_more;
 use crate::wire::{AwsError, epoch_seconds};
 
 /// Every status by which a list may be filtered, in AWS's order.
@@ -127,10 +128,7 @@ impl Sfn {
             .push(" ORDER BY listed_at_ms DESC, id DESC LIMIT ")
             .push_bind(limit + 1);
         let mut rows: Vec<Listed> = query.build_query_as().fetch_all(&self.store.db).await?;
-        let more = i64::try_from(rows.len()).is_ok_and(|count| count > limit);
-        if more {
-            rows.pop();
-        }
+        let more = has_more(&mut rows, limit);
         let executions: Vec<Value> = rows.iter().map(|row| row.answer(&machine.arn)).collect();
         let mut answer = json!({"executions": executions});
         if let Some(last) = rows.last().filter(|_| more) {
@@ -151,13 +149,13 @@ impl Listed {
             "name": self.name,
             "status": self.status,
             "startDate": epoch_seconds(self.started_at_ms),
+            "redriveCount": self.redrive_count,
         });
         add_qualified(&mut item, machine_arn, self.version, self.alias.as_deref());
         if let Some(at_ms) = self.stopped_at_ms {
             item["stopDate"] = epoch_seconds(at_ms);
         }
         if let Some(at_ms) = self.redriven_at_ms {
-            item["redriveCount"] = json!(self.redrive_count);
             item["redriveDate"] = epoch_seconds(at_ms);
         }
         item

@@ -8,6 +8,7 @@ use sqlx::{FromRow, QueryBuilder, Sqlite, SqliteConnection};
 use super::execution::{OfExecution, page_size};
 use super::revision::Revision;
 use super::{Sfn, arn, token};
+use crate::store::has_more;
 use crate::wire::{AwsError, epoch_seconds};
 
 /// What is selected for a [`Machine`].
@@ -102,8 +103,7 @@ impl Sfn {
         .fetch_all(&self.store.db)
         .await?;
         let mut answer = json!({});
-        if i64::try_from(rows.len()).is_ok_and(|count| count > limit) {
-            rows.pop();
+        if has_more(&mut rows, limit) {
             answer["nextToken"] = json!(rows.last().map(|(name, ..)| token::write(name)));
         }
         answer["stateMachines"] = rows

@@ -22,6 +22,7 @@ mod input;
 mod integration;
 mod journal;
 mod listing;
+mod log;
 mod machine;
 mod map_run;
 mod redrive;
@@ -37,7 +38,6 @@ use std::collections::HashMap;
 use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex};
 
-use asl::StateMachine;
 use serde_json::Value;
 
 use crate::store::Store;
@@ -46,6 +46,7 @@ use crate::wire::{AwsError, input};
 use driver::Driver;
 pub use integration::Peers;
 use journal::Journal;
+use restore::Parsed;
 
 /// What this module answers.
 const OPERATIONS: &[&str] = &[
@@ -187,7 +188,7 @@ pub struct Sfn {
     /// The number of the next execution.
     next_execution: AtomicI64,
     /// Definitions that were parsed already, by the row of their revision.
-    parsed: Mutex<HashMap<i64, Arc<StateMachine>>>,
+    parsed: Mutex<HashMap<i64, Parsed>>,
     /// Held while an execution is taken up again, so that two redrives of one execution do not meet.
     redriving: tokio::sync::Mutex<()>,
 }

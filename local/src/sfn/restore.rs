@@ -18,6 +18,7 @@ use super::driver::Running;
 use super::errand::Nested;
 use super::execution::ExecutionRow;
 use super::integration::is_nested;
+use super::log::Destination;
 use super::map_run::ChildOf;
 use crate::wire::AwsError;
 
@@ -62,6 +63,15 @@ pub(super) struct Restored {
     pub nested: Vec<Nested>,
 }
 
+/// A revision of a state machine, ready to run.
+#[derive(Clone)]
+pub(super) struct Parsed {
+    /// Its definition.
+    pub machine: Arc<StateMachine>,
+    /// Where its executions log to.
+    pub log: Option<Arc<Destination>>,
+}
+
 /// What was commanded and has not come to its end.
 #[derive(Default)]
 struct Outstanding {
@@ -73,16 +83,11 @@ struct Outstanding {
 
 impl Outstanding {
     fn see_input(&mut self, input: &Input) {
+        if let Some(task) = input.ended_task() {
+            self.tasks.remove(&task.0);
+            self.nested.remove(&task.0);
+        }
         match input {
-            Input::TaskSucceeded { task, .. }
-            | Input::TaskFailed { task, .. }
-            | Input::TaskSubmitFailed { task, .. }
-            | Input::TaskImpossible { task, .. }
-            | Input::MapRunSucceeded { task, .. }
-            | Input::MapRunFailed { task, .. } => {
-                self.tasks.remove(&task.0);
-                self.nested.remove(&task.0);
-            }
             // Somebody else has it in hand.
             Input::ActivityStarted { task, .. } => {
                 self.tasks.remove(&task.0);
@@ -212,11 +217,11 @@ impl Sfn {
 
     /// Replays an execution.
     pub(super) async fn restore(&self, row: &ExecutionRow) -> Result<Restored, RestoreError> {
-        let machine = match self.parsed(row.revision).await {
+        let Parsed { machine, log } = match self.parsed(row.revision).await {
             Err(error) if error.code == "InvalidDefinition" => {
                 return Err(RestoreError::Definition(error.message));
             }
-            machine => machine?,
+            parsed => parsed?,
         };
         let steps: Vec<StepRow> = sqlx::query_as(
             "SELECT seq, at_ms, input, last_event_id FROM sfn_steps WHERE execution = ? ORDER BY seq",
@@ -236,7 +241,10 @@ impl Sfn {
             None => (0, started_at_ms),
         };
         let running = Running::new(
-            facts(row),
+            Facts {
+                log: log.map(|destination| destination.begin()),
+                ..facts(row)
+            },
             execution,
             next_seq,
             outstanding.last_event_id,
@@ -251,25 +259,30 @@ impl Sfn {
         })
     }
 
-    /// The parsed definition of a revision.
-    pub(super) async fn parsed(&self, revision: i64) -> Result<Arc<StateMachine>, AwsError> {
+    /// The parsed definition of a revision, and where it logs to.
+    pub(super) async fn parsed(&self, revision: i64) -> Result<Parsed, AwsError> {
         {
             let parsed = self.parsed.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(machine) = parsed.get(&revision) {
-                return Ok(machine.clone());
+            if let Some(known) = parsed.get(&revision) {
+                return Ok(known.clone());
             }
         }
-        let definition: String =
-            sqlx::query_scalar("SELECT definition FROM sfn_revisions WHERE id = ?")
-                .bind(revision)
-                .fetch_one(&self.store.db)
-                .await?;
-        let machine = Arc::new(super::definition::parse(&definition)?);
+        let (definition, logging, name): (String, String, String) = sqlx::query_as(
+            "SELECT r.definition, r.logging, m.name
+             FROM sfn_revisions r JOIN sfn_machines m ON m.id = r.machine WHERE r.id = ?",
+        )
+        .bind(revision)
+        .fetch_one(&self.store.db)
+        .await?;
+        let known = Parsed {
+            machine: Arc::new(super::definition::parse(&definition)?),
+            log: Destination::of(&logging, &name),
+        };
         let mut parsed = self.parsed.lock().unwrap_or_else(PoisonError::into_inner);
         if parsed.len() >= PARSED_MAX {
             parsed.clear();
         }
-        Ok(parsed.entry(revision).or_insert(machine).clone())
+        Ok(parsed.entry(revision).or_insert(known).clone())
     }
 }
 
@@ -303,5 +316,6 @@ fn facts(row: &ExecutionRow) -> Facts {
             .map_run
             .zip(row.map_number)
             .map(|(map_run, number)| ChildOf { map_run, number }),
+        log: None,
     }
 }

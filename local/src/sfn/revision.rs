@@ -79,6 +79,8 @@ impl Sfn {
         ask.check()?;
         let kind = ask.r#type.as_deref().unwrap_or("STANDARD");
         definition::of_kind(&ask.definition, kind)?;
+        self.check_log_group(ask.logging_configuration.as_ref())
+            .await?;
         let logging = logging(ask.logging_configuration);
         let tracing = tracing(ask.tracing_configuration);
         let encryption = ask.encryption_configuration.map(|given| given.to_string());
@@ -147,6 +149,7 @@ impl Sfn {
             answer["stateMachineVersionArn"] = json!(published.arn);
         }
         transaction.commit().await?;
+        self.subscribe_log(&machine.revision.logging).await;
         Ok(answer)
     }
 
@@ -155,6 +158,8 @@ impl Sfn {
         ask: UpdateStateMachine,
     ) -> Result<Value, AwsError> {
         ask.check()?;
+        self.check_log_group(ask.logging_configuration.as_ref())
+            .await?;
         let mut transaction = self.store.begin().await?;
         let mut machine = find(&mut transaction, &ask.state_machine_arn)
             .await?
@@ -330,7 +335,7 @@ fn check_description(publish: bool, description: Option<&str>) -> Result<(), Aws
     ))
 }
 
-/// Nothing is logged here, but what AWS refuses is refused.
+/// The level and the number of destinations.
 fn check_logging(given: Option<&Value>) -> Result<(), AwsError> {
     let Some(given) = given else { return Ok(()) };
     let mut constraints = Constraints::default();

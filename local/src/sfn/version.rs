@@ -14,6 +14,7 @@ use super::execution::page_size;
 use super::machine::{Machine, SELECT, deleting, find, no_such_machine};
 use super::revision::{ARN_MAX, DESCRIPTION_MAX};
 use super::{Sfn, alias, arn, token};
+use crate::store::has_more;
 use crate::wire::{AwsError, epoch_seconds, now_ms};
 
 /// Most versions of a state machine.
@@ -188,8 +189,7 @@ impl Sfn {
         .fetch_all(&self.store.db)
         .await?;
         let mut answer = json!({});
-        if i64::try_from(rows.len()).is_ok_and(|count| count > limit) {
-            rows.pop();
+        if has_more(&mut rows, limit) {
             answer["nextToken"] = json!(rows.last().map(|(number, _)| token::write(number)));
         }
         answer["stateMachineVersions"] = rows

@@ -1,6 +1,7 @@
 //! Owns the calendar: days since 1970 to years, months and weeks, and back. Proleptic Gregorian, UTC.
 //!
-//! After Howard Hinnant, <https://howardhinnant.github.io/date_algorithms.html>.
+//! After Howard Hinnant, <https://howardhinnant.github.io/date_algorithms.html>. Not jiff's, which ends with the
+//! year 9999: JSONata has ECMAScript's time, up to the year 275,760.
 
 pub(super) const DAY_MS: i64 = 86_400_000;
 /// The furthest time that ECMAScript knows, in milliseconds.

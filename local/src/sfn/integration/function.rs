@@ -23,7 +23,8 @@ pub async fn invoke(lambda: &Lambda, parameters: &Value) -> Result<Value, Fault>
         return Err(not_supported("InvocationType Event"));
     }
     let invocation = call(lambda, &function, payload(&parameters["Payload"])).await;
-    answer(&invocation.map_err(|(error, cause)| (error, compact(cause)))?)
+    let invocation = invocation.map_err(|(error, cause)| (error, compact(cause)))?;
+    answer(&invocation, parameters["LogType"].as_str() == Some("Tail"))
 }
 
 /// The function that `FunctionName` and `Qualifier` name together.
@@ -82,29 +83,36 @@ fn output(invocation: &Invocation) -> Result<Value, Fault> {
 }
 
 /// The answer of Lambda's Invoke API as the integration gives it.
-fn answer(invocation: &Invocation) -> Result<Value, Fault> {
+fn answer(invocation: &Invocation, wants_log: bool) -> Result<Value, Fault> {
+    let log = wants_log.then(|| invocation.log_result());
+    let date = super::http_date();
     let length = invocation.payload.len().to_string();
-    Ok(json!({
-        "ExecutedVersion": invocation.executed_version,
-        "Payload": output(invocation)?,
-        "SdkHttpMetadata": {
-            "AllHttpHeaders": {
-                "X-Amz-Executed-Version": [invocation.executed_version],
-                "x-amzn-RequestId": [invocation.request_id],
-                "Content-Length": [length],
-                "Content-Type": ["application/json"],
-            },
-            "HttpHeaders": {
-                "Content-Length": length,
-                "Content-Type": "application/json",
-                "X-Amz-Executed-Version": invocation.executed_version,
-                "x-amzn-RequestId": invocation.request_id,
-            },
-            "HttpStatusCode": 200,
-        },
-        "SdkResponseMetadata": {"RequestId": invocation.request_id},
-        "StatusCode": 200,
-    }))
+    let trace = format!("Root=1-{}", uuid::Uuid::new_v4().simple());
+    let mut headers = vec![
+        (
+            "X-Amz-Executed-Version",
+            invocation.executed_version.as_str(),
+        ),
+        ("x-amzn-Remapped-Content-Length", "0"),
+        ("Connection", "keep-alive"),
+        ("x-amzn-RequestId", &invocation.request_id),
+        ("Content-Length", &length),
+        ("Date", &date),
+        ("X-Amzn-Trace-Id", &trace),
+        ("Content-Type", "application/json"),
+    ];
+    if let Some(log) = &log {
+        headers.insert(0, ("X-Amz-Log-Result", log));
+    }
+    let mut answer = json!({"ExecutedVersion": invocation.executed_version});
+    if let Some(log) = &log {
+        answer["LogResult"] = json!(log);
+    }
+    answer["Payload"] = output(invocation)?;
+    answer["SdkHttpMetadata"] = super::http_metadata(&headers);
+    answer["SdkResponseMetadata"] = json!({"RequestId": invocation.request_id});
+    answer["StatusCode"] = json!(200);
+    Ok(answer)
 }
 
 /// A function that failed: its own error type, and its whole answer as the cause.

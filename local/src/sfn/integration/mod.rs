@@ -106,36 +106,44 @@ impl Peers {
 fn with_metadata(answer: Value) -> Value {
     let request_id = Uuid::new_v4().to_string();
     let length = answer.to_string().len().to_string();
-    let content_type = "application/x-amz-json-1.0";
-    let date = jiff::Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S GMT");
-    let date = date.to_string();
-    let metadata = json!({
-        "AllHttpHeaders": {
-            "x-amzn-RequestId": [request_id],
-            "connection": ["keep-alive"],
-            "Content-Length": [length],
-            "Date": [date],
-            "Content-Type": [content_type],
-        },
-        "HttpHeaders": {
-            "connection": "keep-alive",
-            "Content-Length": length,
-            "Content-Type": content_type,
-            "Date": date,
-            "x-amzn-RequestId": request_id,
-        },
-        "HttpStatusCode": 200,
-    });
     let Value::Object(mut answer) = answer else {
         return answer;
     };
+    let headers = [
+        ("x-amzn-RequestId", request_id.as_str()),
+        ("connection", "keep-alive"),
+        ("Content-Length", &length),
+        ("Date", &http_date()),
+        ("Content-Type", "application/x-amz-json-1.0"),
+    ];
     // The answer's members come in the order of their names.
-    answer.insert("SdkHttpMetadata".into(), metadata);
+    answer.insert("SdkHttpMetadata".into(), http_metadata(&headers));
     answer.insert(
         "SdkResponseMetadata".into(),
         json!({"RequestId": request_id}),
     );
     sorted(answer)
+}
+
+/// Headers as they came, and once more by name.
+fn http_metadata(headers: &[(&str, &str)]) -> Value {
+    let all: Map<String, Value> = headers
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), json!([value])))
+        .collect();
+    let mut by_name = headers.to_vec();
+    by_name.sort_by_key(|(name, _)| name.to_ascii_lowercase());
+    let by_name: Map<String, Value> = by_name
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), json!(value)))
+        .collect();
+    json!({"AllHttpHeaders": all, "HttpHeaders": by_name, "HttpStatusCode": 200})
+}
+
+/// The time as HTTP writes it (RFC 9110, 5.6.7).
+fn http_date() -> String {
+    let date = jiff::Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S GMT");
+    date.to_string()
 }
 
 fn sorted(object: Map<String, Value>) -> Value {

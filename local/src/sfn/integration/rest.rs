@@ -102,6 +102,9 @@ async fn invoke(lambda: &Lambda, input: &Value) -> Result<Value, AwsError> {
         "Payload": String::from_utf8_lossy(&done.payload),
         "StatusCode": 200,
     });
+    if input["LogType"].as_str() == Some("Tail") {
+        answer["LogResult"] = json!(done.log_result());
+    }
     if let Some(error) = done.function_error {
         answer["FunctionError"] = json!(error);
     }

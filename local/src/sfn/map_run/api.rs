@@ -8,6 +8,7 @@ use sqlx::{FromRow, QueryBuilder, Sqlite};
 use super::super::execution::page_size;
 use super::super::{Sfn, arn, token};
 use super::Told;
+use crate::store::has_more;
 use crate::wire::{AwsError, epoch_seconds};
 
 #[derive(Deserialize)]
@@ -179,10 +180,7 @@ impl Sfn {
             .push(" ORDER BY r.started_at_ms DESC, r.id DESC LIMIT ")
             .push_bind(limit + 1);
         let mut runs: Vec<Described> = query.build_query_as().fetch_all(&self.store.db).await?;
-        let more = i64::try_from(runs.len()).is_ok_and(|count| count > limit);
-        if more {
-            runs.pop();
-        }
+        let more = has_more(&mut runs, limit);
         let listed: Vec<Value> = runs
             .iter()
             .map(|run| {
@@ -299,10 +297,7 @@ impl Sfn {
             .push(" ORDER BY e.listed_at_ms DESC, e.id DESC LIMIT ")
             .push_bind(limit + 1);
         let mut rows: Vec<Listed> = query.build_query_as().fetch_all(&self.store.db).await?;
-        let more = i64::try_from(rows.len()).is_ok_and(|count| count > limit);
-        if more {
-            rows.pop();
-        }
+        let more = has_more(&mut rows, limit);
         let machine = run.machine();
         let executions: Vec<Value> = rows
             .iter()

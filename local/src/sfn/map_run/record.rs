@@ -2,15 +2,13 @@
 //!
 //! A child is a row from the moment when its Map Run has read its items; it gets an execution when it is started.
 
-use std::sync::Arc;
-
-use asl::{MapRun, Start, StateMachine, TaskId};
+use asl::{MapRun, Start, TaskId};
 use serde_json::Value;
 use sqlx::{FromRow, QueryBuilder, Sqlite};
 use uuid::Uuid;
 
 use super::super::journal::NewExecution;
-use super::super::restore;
+use super::super::restore::{self, Parsed};
 use super::super::{Sfn, arn};
 use super::Begin;
 use crate::sfn::integration::Fault;
@@ -113,7 +111,7 @@ pub(super) struct Family {
     machine: i64,
     /// The row of the definition.
     revision: i64,
-    parsed: Arc<StateMachine>,
+    parsed: Parsed,
     /// Without what each child has of its own.
     start: Start,
 }
@@ -339,6 +337,7 @@ impl Sfn {
                 map_run: row.id,
                 number: child.number,
             }),
+            log: family.parsed.log.clone(),
         };
         let start = Start {
             execution_arn: new.arn.clone(),
@@ -349,7 +348,7 @@ impl Sfn {
             ..family.start.clone()
         };
         // Its end is told to the Map Run, and so is a refusal.
-        let machine = family.parsed.clone();
+        let machine = family.parsed.machine.clone();
         let state = Some(row.plan.state.as_str());
         let _started = self.driver.start_in(new, machine, state, start);
         Ok(true)
