@@ -366,6 +366,19 @@ impl StateMachine {
         &self.scopes[id.0 as usize]
     }
 
+    /// Whether a scope is run by Express workflows: it is, or is inside of, the processor of a Map state that says so.
+    pub fn is_express(&self, scope: ScopeId) -> bool {
+        let Some((owner, _)) = self.scope(scope).owner else {
+            return false;
+        };
+        let owner = self.state(owner);
+        let express = match &owner.body {
+            Body::Map(map) => map.distributed.as_ref().is_some_and(|map| map.express),
+            _ => false,
+        };
+        express || self.is_express(owner.scope)
+    }
+
     /// A state by its name.
     pub fn state_named(&self, name: &str) -> Option<&State> {
         self.names.get(name).map(|&id| self.state(id))

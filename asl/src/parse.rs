@@ -17,6 +17,7 @@ mod document;
 mod effort;
 mod fields;
 mod fork;
+mod integration;
 mod reachable;
 mod report;
 mod state;

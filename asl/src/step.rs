@@ -105,6 +105,8 @@ pub enum Outcome {
 
 /// AWS's limit for the number of events of an execution.
 pub const EVENTS_MAX: i64 = 25_000;
+/// How long AWS lets an Express workflow run.
+pub const EXPRESS_SECONDS_MAX: u64 = 300;
 /// AWS's limit for inputs, outputs and results, in bytes of UTF-8.
 pub const DATA_BYTES_MAX: usize = 262_144;
 
@@ -331,9 +333,12 @@ impl Execution {
     }
 
     fn set_machine_timer(&mut self) {
-        if let Some(seconds) = self.machine.timeout_seconds
-            && self.scope == ScopeId::ROOT
-        {
+        let limit = match self.scope {
+            ScopeId::ROOT => self.machine.timeout_seconds,
+            scope if self.machine.is_express(scope) => Some(EXPRESS_SECONDS_MAX),
+            _ => None,
+        };
+        if let Some(seconds) = limit {
             self.machine_timer = Some(self.set_timer(millis(seconds as f64), Alarm::Machine));
         }
     }

@@ -10,6 +10,8 @@ use super::Count;
 /// `ProcessorConfig` with the fields that go with it.
 #[derive(Debug, Clone)]
 pub struct Distributed {
+    /// `ExecutionType` is `EXPRESS`: the children are Express workflows.
+    pub express: bool,
     /// `Label`, or one made of the state's name.
     pub label: String,
     /// `ItemReader`; without it, items come from the state's input.

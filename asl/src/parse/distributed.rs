@@ -15,34 +15,41 @@ const FIELDS: [&str; 4] = ["ItemReader", "ItemBatcher", "ResultWriter", "Label"]
 /// AWS's limit for the length of a label, in characters.
 const LABEL_MAX: usize = 40;
 
+/// `Mode` of a processor, with what goes with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    Inline,
+    Distributed {
+        /// `ExecutionType` is `EXPRESS`.
+        express: bool,
+    },
+}
+
 impl Builder<'_> {
     /// Reads the mode of a processor; whether it is DISTRIBUTED.
-    pub(super) fn mode(&mut self, processor: &Fields<'_>) -> bool {
+    pub(super) fn mode(&mut self, processor: &Fields<'_>) -> Mode {
         let Some(config) = processor.get("ProcessorConfig") else {
-            return false;
+            return Mode::Inline;
         };
         let Some(config) = Fields::of(config, &processor.at("ProcessorConfig"), self.report) else {
-            return false;
+            return Mode::Inline;
         };
         let kind = config.text("ExecutionType", self.report);
         let mode = config.text("Mode", self.report);
         config.finish(self.report);
         match mode.as_deref() {
-            None | Some("INLINE") => return false,
+            None | Some("INLINE") => return Mode::Inline,
             Some("DISTRIBUTED") => {}
             Some(other) => {
                 let message = format!("there is no mode {other}");
                 let hint = Some("use INLINE or DISTRIBUTED");
                 self.report.error(&config.at("Mode"), message, hint);
-                return false;
+                return Mode::Inline;
             }
         }
         match kind.as_deref() {
             Some("STANDARD") => {}
-            Some("EXPRESS") => {
-                let what = "Map in DISTRIBUTED mode with ExecutionType EXPRESS";
-                self.report.unsupported(&config.at("ExecutionType"), what);
-            }
+            Some("EXPRESS") => return Mode::Distributed { express: true },
             Some(other) => {
                 let message = format!("there is no execution type {other}");
                 let hint = Some("use STANDARD or EXPRESS");
@@ -51,7 +58,7 @@ impl Builder<'_> {
             }
             None => config.missing("ExecutionType", self.report),
         }
-        true
+        Mode::Distributed { express: false }
     }
 
     /// Reads what goes with DISTRIBUTED mode, and refuses it where the mode is another.
@@ -59,10 +66,10 @@ impl Builder<'_> {
         &mut self,
         name: &str,
         fields: &Fields<'_>,
-        is: bool,
+        mode: Mode,
         jsonata: bool,
     ) -> Option<Distributed> {
-        if !is {
+        let Mode::Distributed { express } = mode else {
             for field in FIELDS.into_iter().filter(|field| fields.has(field)) {
                 self.report.error(
                     &fields.at(field),
@@ -71,7 +78,7 @@ impl Builder<'_> {
                 );
             }
             return None;
-        }
+        };
         let label = fields.text("Label", self.report);
         if let Some(label) = &label
             && !is_label(label)
@@ -83,6 +90,7 @@ impl Builder<'_> {
         }
         let label = label.unwrap_or_else(|| label_of(name));
         Some(Distributed {
+            express,
             label,
             reader: self.reader(fields, jsonata),
             batcher: self.batcher(fields, jsonata),

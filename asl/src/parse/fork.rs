@@ -99,9 +99,9 @@ impl Builder<'_> {
         let processor = fields.get(map.processor_field)?;
         let processor = Fields::of(processor, &fields.at(map.processor_field), self.report)?;
         processor.get("Comment");
-        let is_distributed = self.mode(&processor);
+        let mode = self.mode(&processor);
         let name = self.states[id.0 as usize].name.clone();
-        map.distributed = self.distributed(&name, fields, is_distributed, jsonata);
+        map.distributed = self.distributed(&name, fields, mode, jsonata);
         map.processor = self.scope(&processor, Some((id, 0)));
         processor.finish(self.report);
         Some(Body::Map(Box::new(map)))

@@ -11,6 +11,7 @@ use crate::template::Expression;
 use crate::timestamp;
 
 use super::fields::{Fields, pointer};
+use super::integration;
 use super::{Builder, Names};
 
 /// Fields that come with JSONata.
@@ -168,6 +169,14 @@ impl Builder<'_> {
         {
             let hint = "name a function as arn:aws:lambda:<region>:<account>:function:<name>, with :<alias> if any";
             self.report.error(&fields.at("Resource"), wrong, Some(hint));
+        } else if let Some(resource) = &resource
+            && let Err(hint) = integration::check(resource)
+        {
+            let wrong = format!(
+                "The resource provided {resource} is not recognized. The value is not a valid resource ARN, or the resource is not available in this region."
+            );
+            self.report
+                .error(&fields.at("Resource"), wrong, Some(&hint));
         }
         let mut effort = self.effort(fields, local, jsonata);
         let credentials;

@@ -33,6 +33,9 @@ pub struct MapRun {
     pub state: String,
     /// A part of the names of the Map Run and its children.
     pub label: String,
+    /// Whether the children are Express workflows.
+    #[serde(default)]
+    pub express: bool,
     /// Where the items come from.
     pub items: Items,
     /// Whether items go through [`Execution::map_item`].
@@ -188,6 +191,7 @@ impl Execution {
                 .name
                 .clone(),
             label: distributed.label.clone(),
+            express: distributed.express,
             items,
             selects: map.selector.is_some(),
             batch,

@@ -13,6 +13,11 @@ pub fn of_execution(machine: &str, name: &str) -> String {
     format!("arn:aws:states:{REGION}:{ACCOUNT}:execution:{machine}:{name}")
 }
 
+/// The ARN of an execution of an Express workflow; `id` tells apart those of one name.
+pub fn of_express(machine: &str, name: &str, id: &str) -> String {
+    format!("arn:aws:states:{REGION}:{ACCOUNT}:express:{machine}:{name}:{id}")
+}
+
 /// The ARN of a Map Run.
 pub fn of_map_run(machine: &str, label: &str, id: &str) -> String {
     format!("arn:aws:states:{REGION}:{ACCOUNT}:mapRun:{machine}/{label}:{id}")

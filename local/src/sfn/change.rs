@@ -56,6 +56,11 @@ impl Facts {
     }
 }
 
+/// Whether the ARN is that of an execution of an Express workflow, of which EventBridge hears nothing.
+pub fn is_express(execution_arn: &str) -> bool {
+    execution_arn.split(':').nth(5) == Some("express")
+}
+
 /// The row for an outcome.
 pub fn status(execution: i64, at_ms: i64, outcome: &Outcome, refusal: Option<String>) -> Status {
     let mut row = Status {

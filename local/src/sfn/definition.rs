@@ -47,13 +47,11 @@ pub fn parse_within(definition: &str, parent: &str) -> Result<StateMachine, AwsE
 /// Errors with `InvalidDefinition` unless a state machine of that type may have the definition.
 pub(super) fn of_kind(definition: &str, kind: &str) -> Result<(), AwsError> {
     let machine = parse(definition)?;
-    let wrong = match kind {
-        "EXPRESS" => express(
-            &machine,
-            &serde_json::from_str(definition).unwrap_or_default(),
-        ),
-        _ => Vec::new(),
-    };
+    let document = serde_json::from_str(definition).unwrap_or_default();
+    let wrong: Vec<String> = express(&machine, kind == "EXPRESS", &document)
+        .into_iter()
+        .map(|(message, location)| format!("SCHEMA_VALIDATION_FAILED: {message} at {location}"))
+        .collect();
     if wrong.is_empty() {
         return Ok(());
     }
@@ -63,18 +61,20 @@ pub(super) fn of_kind(definition: &str, kind: &str) -> Result<(), AwsError> {
     ))
 }
 
-/// What an Express workflow cannot do: wait for somebody to report.
-fn express(machine: &StateMachine, document: &Value) -> Vec<String> {
+/// What Express workflows cannot do: wait for somebody to report, or have Map Runs. That goes for a machine that
+/// `is` one, and for the children of Map Runs. Messages with their places.
+fn express(machine: &StateMachine, is: bool, document: &Value) -> Vec<(String, String)> {
     let mut wrong = Vec::new();
     for state in machine.states() {
+        if !is && !machine.is_express(state.scope) {
+            continue;
+        }
         let place = || place(document, &state.name).unwrap_or_default();
         if let asl::machine::Body::Map(map) = &state.body
             && map.distributed.is_some()
         {
-            wrong.push(format!(
-                "SCHEMA_VALIDATION_FAILED: Express state machine does not support Map in DISTRIBUTED mode at {}",
-                place()
-            ));
+            let what = "Express state machine does not support Map in DISTRIBUTED mode";
+            wrong.push((what.to_owned(), place()));
         }
         let asl::machine::Body::Task(task) = &state.body else {
             continue;
@@ -88,9 +88,9 @@ fn express(machine: &StateMachine, document: &Value) -> Vec<String> {
         } else {
             continue;
         };
-        wrong.push(format!(
-            "SCHEMA_VALIDATION_FAILED: Express state machine does not support {what} at {}/Resource",
-            place()
+        wrong.push((
+            format!("Express state machine does not support {what}"),
+            format!("{}/Resource", place()),
         ));
     }
     wrong
@@ -133,6 +133,16 @@ pub(super) fn validate(ask: Validate) -> Result<Value, AwsError> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let parsed = asl::parse(&ask.definition);
     let document: Value = serde_json::from_str(&ask.definition).unwrap_or_default();
+    let is_express = ask.r#type.as_deref() == Some("EXPRESS");
+    let unfit = match &parsed.machine {
+        Some(machine) => express(machine, is_express, &document),
+        None => Vec::new(),
+    };
+    let valid = parsed.is_valid() && unfit.is_empty();
+    let unfit = unfit.into_iter().map(|(message, location)| {
+        let code = Code::SchemaValidationFailed.as_str();
+        json!({"severity": "ERROR", "code": code, "message": message, "location": location})
+    });
     let all: Vec<Value> = parsed
         .diagnostics
         .iter()
@@ -155,10 +165,11 @@ pub(super) fn validate(ask: Validate) -> Result<Value, AwsError> {
             }
             answer
         })
+        .chain(unfit)
         .collect();
     let truncated = all.len() > limit;
     Ok(json!({
-        "result": if parsed.is_valid() { "OK" } else { "FAIL" },
+        "result": if valid { "OK" } else { "FAIL" },
         "diagnostics": all.into_iter().take(limit).collect::<Vec<_>>(),
         "truncated": truncated,
     }))

@@ -119,11 +119,10 @@ impl Running {
                 Command::Finished(outcome) => {
                     let refusal = self.execution.can_redrive().err();
                     let status = change::status(self.facts.id, at_ms, &outcome, refusal);
-                    rows.push(Row::Event(change::event(
-                        &self.facts,
-                        &status,
-                        self.redrives,
-                    )));
+                    if !change::is_express(&self.facts.arn) {
+                        let event = change::event(&self.facts, &status, self.redrives);
+                        rows.push(Row::Event(event));
+                    }
                     rows.push(Row::Status(status));
                     acts.push(Command::Finished(outcome));
                 }
@@ -194,8 +193,11 @@ impl Driver {
     ) -> oneshot::Receiver<bool> {
         let (id, at_ms, child) = (new.id, new.started_at_ms, new.child);
         let facts = Facts::of(&new, &start.state_machine_arn);
-        let running = change::status(id, at_ms, &Outcome::Running, None);
-        let event = change::event(&facts, &running, (0, None));
+        let mut rows = vec![Row::Started(new)];
+        if !change::is_express(&facts.arn) {
+            let running = change::status(id, at_ms, &Outcome::Running, None);
+            rows.push(Row::Event(change::event(&facts, &running, (0, None))));
+        }
         let (answer, started) = oneshot::channel();
         let begun = match map_state {
             None => Some(Execution::start(machine, start, at_ms)),
@@ -207,7 +209,6 @@ impl Driver {
         };
         let mut running = Running::new(facts, execution, 0, 0, at_ms, (0, None));
         let (step, acts, lines) = running.step(at_ms, None, commands);
-        let mut rows = vec![Row::Started(new), Row::Event(event)];
         rows.extend(step);
         let driver = self.clone();
         self.journal.append(Entry {

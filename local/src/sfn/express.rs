@@ -21,10 +21,10 @@ use super::integration::Caller;
 use super::log::ExecutionLog;
 use super::machine::{Machine, deleting};
 use super::{Sfn, arn};
-use crate::wire::{ACCOUNT, AwsError, REGION, epoch_seconds, now_ms};
+use crate::wire::{AwsError, epoch_seconds, now_ms};
 
 /// How long an execution may take.
-const EXECUTION_MAX: Duration = Duration::from_secs(300);
+const EXECUTION_MAX: Duration = Duration::from_secs(asl::step::EXPRESS_SECONDS_MAX);
 /// What AWS bills in steps of, milliseconds.
 const BILLED_STEP_MS: i64 = 100;
 /// What AWS bills in chunks of, and at least, MB.
@@ -155,11 +155,7 @@ impl Sfn {
 
 fn start(machine: &Machine, name: &str, input: &str, seed: u64) -> Start {
     Start {
-        execution_arn: format!(
-            "arn:aws:states:{REGION}:{ACCOUNT}:express:{}:{name}:{}",
-            machine.name,
-            Uuid::new_v4()
-        ),
+        execution_arn: arn::of_express(&machine.name, name, &Uuid::new_v4().to_string()),
         execution_name: name.to_owned(),
         role_arn: machine.revision.role_arn.clone(),
         state_machine_arn: machine.arn.clone(),

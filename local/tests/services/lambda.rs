@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -54,6 +56,32 @@ async fn a_process_finds_lambdas_environment_and_is_used_again() {
     assert!(lives(&pid));
     aws.server.shutdown().await;
     assert!(!lives(&pid), "stopping ends every sandbox");
+}
+
+#[tokio::test]
+async fn a_caller_may_have_the_end_of_the_log() {
+    let data = tempfile::tempdir().unwrap();
+    let aws = Aws::start(data.path()).await;
+    push(&aws, "1", "").await;
+    aws.function("look", json!({})).await;
+    aws.invoke("look", json!({"act": "look"})).await;
+    let url = format!("{}/2015-03-31/functions/look/invocations", aws.endpoint);
+    let asked = aws.client.post(url).header("X-Amz-Log-Type", "Tail");
+    let response = asked.body(r#"{"act": "look"}"#).send().await.unwrap();
+    let header = |name: &str| response.headers()[name].to_str().unwrap().to_owned();
+    let log = STANDARD.decode(header("x-amz-log-result")).unwrap();
+    let log = String::from_utf8(log).unwrap();
+    let request_id = header("x-amzn-requestid");
+    let (first, last) = (log.lines().next().unwrap(), log.lines().last().unwrap());
+    assert!(
+        first.contains(&request_id) && first.contains("platform.start"),
+        "{log}"
+    );
+    assert!(
+        last.contains(&request_id) && last.contains("platform.report"),
+        "{log}"
+    );
+    aws.server.shutdown().await;
 }
 
 #[tokio::test]

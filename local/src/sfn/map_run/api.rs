@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use sqlx::{FromRow, QueryBuilder, Sqlite};
 
 use super::super::execution::page_size;
+use super::super::express::wrong_kind;
 use super::super::{Sfn, arn, token};
 use super::Told;
 use crate::store::has_more;
@@ -55,11 +56,13 @@ struct Described {
     stopped_at_ms: Option<i64>,
     redrive_count: i64,
     redriven_at_ms: Option<i64>,
+    express: Option<bool>,
 }
 
 const SELECT: &str = "SELECT r.id, r.arn, e.arn AS execution_arn, r.label, r.status,
         r.max_concurrency, r.tolerated_count, r.tolerated_percentage, r.started_at_ms,
-        r.stopped_at_ms, r.redrive_count, r.redriven_at_ms
+        r.stopped_at_ms, r.redrive_count, r.redriven_at_ms,
+        json_extract(r.plan, '$.express') AS express
     FROM sfn_map_runs r JOIN sfn_executions e ON e.id = r.execution";
 
 /// A child in a list.
@@ -260,6 +263,9 @@ impl Sfn {
     ) -> Result<Value, AwsError> {
         let limit = page_size(max_results)?;
         let run = self.map_run(map_run_arn).await?;
+        if run.express == Some(true) {
+            return Err(wrong_kind());
+        }
         let mut query = QueryBuilder::<Sqlite>::new(
             "SELECT e.id, e.arn, e.name, e.status, c.items, e.started_at_ms, e.stopped_at_ms,
                 e.redrive_count, e.redriven_at_ms, e.listed_at_ms

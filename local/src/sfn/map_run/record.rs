@@ -302,6 +302,11 @@ impl Sfn {
         child: &Child,
     ) -> Result<bool, AwsError> {
         if let Some(execution) = child.execution {
+            if row.plan.express {
+                // Express workflows are not taken up again: the child begins anew.
+                self.forget_execution(row, execution).await?;
+                return self.start_child(row, family, child).await;
+            }
             let redriven = self.redrive_child(execution).await?;
             sqlx::query(
                 "UPDATE sfn_map_children SET redriven = ? WHERE map_run = ? AND number = ?",
@@ -313,6 +318,15 @@ impl Sfn {
             .await?;
             return Ok(redriven);
         }
+        self.start_child(row, family, child).await
+    }
+
+    async fn start_child(
+        &self,
+        row: &Row,
+        family: &Family,
+        child: &Child,
+    ) -> Result<bool, AwsError> {
         let input: String = sqlx::query_scalar(
             "SELECT input FROM sfn_map_children WHERE map_run = ? AND number = ?",
         )
@@ -321,13 +335,18 @@ impl Sfn {
         .fetch_one(&self.store.db)
         .await?;
         let name = Uuid::new_v4().to_string();
+        let machine = &family.start.state_machine_name;
         let new = NewExecution {
             id: self.new_execution_id(),
             machine: family.machine,
             revision: family.revision,
             version: None,
             alias: None,
-            arn: arn::of_execution(&family.start.state_machine_name, &name),
+            arn: if row.plan.express {
+                arn::of_express(machine, &name, &Uuid::new_v4().to_string())
+            } else {
+                arn::of_execution(machine, &name)
+            },
             name: name.clone(),
             seed: (Uuid::new_v4().as_u128() as u64).cast_signed(),
             input: input.clone(),
@@ -352,6 +371,24 @@ impl Sfn {
         let state = Some(row.plan.state.as_str());
         let _started = self.driver.start_in(new, machine, state, start);
         Ok(true)
+    }
+
+    /// Removes what an Express child came to, so that it can be started anew.
+    async fn forget_execution(&self, row: &Row, execution: i64) -> Result<(), AwsError> {
+        let mut transaction = self.store.begin().await?;
+        for statement in [
+            "DELETE FROM sfn_steps WHERE execution = ?1",
+            "DELETE FROM sfn_executions WHERE id = ?1",
+            "UPDATE sfn_map_children SET execution = NULL, redriven = ?2 WHERE execution = ?1",
+        ] {
+            sqlx::query(statement)
+                .bind(execution)
+                .bind(row.redrive_count)
+                .execute(&mut *transaction)
+                .await?;
+        }
+        transaction.commit().await?;
+        Ok(())
     }
 
     /// The Map Run ended.

@@ -9,8 +9,8 @@ use serde_json::{Map, Value, json};
 use sqlx::FromRow;
 
 use super::record::Row;
-use crate::sfn::Sfn;
 use crate::sfn::integration::Fault;
+use crate::sfn::{Sfn, arn};
 use crate::wire::AwsError;
 
 /// Bytes after which another file is begun.
@@ -134,11 +134,9 @@ impl Done {
             (Transformation::Flatten, Some(output)) => return vec![output],
             _ => {}
         }
-        let machine = self.arn.as_deref().map(|arn| {
-            let start = arn.replacen(":execution:", ":stateMachine:", 1);
-            start
-                .rsplit_once(':')
-                .map_or(String::new(), |(machine, _)| machine.to_owned())
+        let machine = self.arn.as_deref().map(|execution| {
+            let machine = execution.split(':').nth(6).unwrap_or_default();
+            arn::of_machine(machine)
         });
         let reason = match self.status.as_deref() {
             Some("SUCCEEDED") => Some("Execution is SUCCEEDED and cannot be redriven".to_owned()),
