@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use asl::step::{Items, MapRun};
 use asl::{Command, Execution, HistoryEvent, Input, Outcome, Start, StateMachine, TaskId, TimerId};
 use serde::Deserialize;
 use serde_json::Value;
@@ -71,6 +72,8 @@ pub struct Simulated {
     pub open_tasks: usize,
     /// Timers that were set and neither fired nor cancelled.
     pub open_timers: usize,
+    /// Each Map Run that was to be run.
+    pub map_runs: Vec<MapRun>,
 }
 
 /// A start with fixed names.
@@ -96,6 +99,7 @@ struct World<'a> {
     timers: HashMap<TimerId, (i64, usize)>,
     history: Vec<HistoryEvent>,
     outcomes: Vec<Outcome>,
+    map_runs: Vec<MapRun>,
 }
 
 impl World<'_> {
@@ -189,9 +193,10 @@ impl World<'_> {
                     );
                 }
                 Command::StartMapRun { task, run } => {
+                    self.map_runs.push(run.as_ref().clone());
                     let items = match run.items {
-                        asl::step::Items::Given(items) => Value::Array(items),
-                        asl::step::Items::Read { parameters, .. } => parameters,
+                        Items::Given(items) => Value::Array(items),
+                        Items::Read { parameters, .. } => parameters,
                     };
                     let answer = (self.answer)(&run.state, &items);
                     let map_run_arn = format!("arn:{}", run.state);
@@ -251,6 +256,7 @@ pub fn simulate(
         timers: HashMap::new(),
         history: Vec::new(),
         outcomes: Vec::new(),
+        map_runs: Vec::new(),
     };
     for action in actions {
         let input = match (&action.stop, action.redrive) {
@@ -296,6 +302,7 @@ pub fn simulate(
         inputs,
         open_tasks: world.tasks.len(),
         open_timers: world.timers.len(),
+        map_runs: world.map_runs,
     }
 }
 
@@ -314,8 +321,11 @@ pub fn shown(history: &[HistoryEvent]) -> Vec<String> {
                 ("#", details.index),
                 ("length ", details.length),
                 ("redrive ", details.redrive_count),
+                ("timeout ", details.timeout_in_seconds),
+                ("heartbeat ", details.heartbeat_in_seconds),
             ];
-            for text in [&details.name, &details.error, &details.cause]
+            let role = &details.task_role_arn;
+            for text in [&details.name, &details.error, &details.cause, role]
                 .into_iter()
                 .flatten()
             {
