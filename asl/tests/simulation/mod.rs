@@ -61,6 +61,8 @@ pub struct Action {
 pub const START_MS: i64 = 1_700_000_000_000;
 /// How long a simulation may go on.
 const INPUTS_MAX: usize = 200_000;
+/// Data of more bytes is told by its size only.
+const SHOWN_MAX: usize = 4_000;
 
 /// What a simulation gave.
 pub struct Simulated {
@@ -342,8 +344,12 @@ pub fn shown(history: &[HistoryEvent]) -> Vec<String> {
                 (">", &details.output),
             ];
             for (what, text) in texts {
-                if let Some(text) = text {
-                    line.push_str(&format!(" {what} {text}"));
+                match text {
+                    Some(text) if text.len() > SHOWN_MAX => {
+                        line.push_str(&format!(" {what} {} bytes", text.len()));
+                    }
+                    Some(text) => line.push_str(&format!(" {what} {text}")),
+                    None => {}
                 }
             }
             for (name, text) in details.assigned_variables.iter().flatten() {
