@@ -30,7 +30,10 @@ impl Execution {
         let parameters = self.filled(id, task.effort.parameters.as_ref(), input.clone())?;
         let name = &self.machine.state(self.strand(id).visit().state).name;
         let parameters = within_limit(name, parameters)?;
-        let task_role_arn = self.filled(id, task.credentials.as_ref(), Data::new(Value::Null))?;
+        let task_role_arn = match &task.credentials {
+            None => Data::new(Value::Null),
+            credentials => self.filled(id, credentials.as_ref(), input.clone())?,
+        };
         let timeout = self.seconds(id, task.timeout.as_ref(), "TimeoutSecondsPath", input)?;
         let heartbeat = self.seconds(id, task.heartbeat.as_ref(), "HeartbeatSecondsPath", input)?;
         self.note(id, Stage::Parameters, &parameters);
