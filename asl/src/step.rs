@@ -177,6 +177,7 @@ impl Execution {
             "StartTime": timestamp::format(now_ms),
             "Name": start.execution_name,
             "RoleArn": start.role_arn,
+            "RedriveCount": 0,
         });
         let state_machine =
             json!({ "Id": start.state_machine_arn, "Name": start.state_machine_name });

@@ -44,6 +44,14 @@ pub struct Answer {
     pub silent: bool,
 }
 
+impl Answer {
+    /// The result of what was given something.
+    fn result(&self, given: Value) -> Value {
+        let long = self.bytes.map(|bytes| "x".repeat(bytes).into());
+        long.or_else(|| self.output.clone()).unwrap_or(given)
+    }
+}
+
 /// What is done to the execution from outside.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -122,18 +130,19 @@ impl World<'_> {
         if answer.silent {
             return None;
         }
-        let input = match answer.error {
+        let at_ms = now_ms + answer.after_ms;
+        let input = match answer.error.clone() {
             Some(error) => Input::MapRunFailed {
                 task,
                 error,
-                cause: answer.cause,
+                cause: answer.cause.clone(),
             },
             None => Input::MapRunSucceeded {
                 task,
-                output: answer.output.unwrap_or(items),
+                output: answer.result(items),
             },
         };
-        Some(self.plan(now_ms + answer.after_ms, input))
+        Some(self.plan(at_ms, input))
     }
 
     fn obey(&mut self, now_ms: i64, commands: Vec<Command>) {
@@ -149,7 +158,7 @@ impl World<'_> {
                     let mut planned = Vec::new();
                     if asl::Resource::of(&resource) == asl::Resource::Activity {
                         planned.push(self.plan(now_ms, Input::ActivityScheduled { task }));
-                        if let Some(worker) = answer.worker {
+                        if let Some(worker) = answer.worker.clone() {
                             let worker = Some(worker);
                             planned
                                 .push(self.plan(now_ms, Input::ActivityStarted { task, worker }));
@@ -157,18 +166,19 @@ impl World<'_> {
                     } else {
                         planned.push(self.plan(now_ms, Input::TaskStarted { task }));
                     }
-                    if let Some(output) = answer.submitted {
+                    if let Some(output) = answer.submitted.clone() {
                         planned.push(self.plan(now_ms, Input::TaskSubmitted { task, output }));
                     }
-                    for after_ms in answer.heartbeats_ms {
-                        planned.push(self.plan(now_ms + after_ms, Input::TaskHeartbeat { task }));
+                    for after_ms in &answer.heartbeats_ms {
+                        planned.push(self.plan(now_ms + *after_ms, Input::TaskHeartbeat { task }));
                     }
                     if !answer.silent {
-                        let input = match answer.error {
+                        let at_ms = now_ms + answer.after_ms;
+                        let input = match answer.error.clone() {
                             Some(error) if answer.refused => Input::TaskSubmitFailed {
                                 task,
                                 error,
-                                cause: answer.cause,
+                                cause: answer.cause.clone(),
                             },
                             Some(cause) if answer.impossible => {
                                 Input::TaskImpossible { task, cause }
@@ -176,18 +186,14 @@ impl World<'_> {
                             Some(error) => Input::TaskFailed {
                                 task,
                                 error: Some(error),
-                                cause: Some(answer.cause),
+                                cause: Some(answer.cause.clone()),
                             },
                             None => Input::TaskSucceeded {
                                 task,
-                                output: answer
-                                    .bytes
-                                    .map(|bytes| "x".repeat(bytes).into())
-                                    .or(answer.output)
-                                    .unwrap_or(parameters),
+                                output: answer.result(parameters),
                             },
                         };
-                        planned.push(self.plan(now_ms + answer.after_ms, input));
+                        planned.push(self.plan(at_ms, input));
                     }
                     assert!(
                         self.tasks.insert(task, planned).is_none(),
