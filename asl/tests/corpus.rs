@@ -32,6 +32,9 @@ struct Case {
     outcome: Value,
     #[serde(default)]
     history: Vec<String>,
+    /// What Map states in DISTRIBUTED mode ask for, which the history does not tell.
+    #[serde(default)]
+    map_runs: Value,
 }
 
 fn outcome(outcome: &Outcome) -> Value {
@@ -71,10 +74,17 @@ fn check(path: &Path) {
         outcome(simulated.execution.status()),
         shown(&simulated.history),
     );
+    let map_runs = match simulated.map_runs.as_slice() {
+        [] => Value::Null,
+        map_runs => json!(map_runs),
+    };
     if std::env::var_os("UPDATE_EXPECT").is_some() {
         let mut value: Value = serde_json::from_str(&text).expect("read before");
         value["outcome"] = outcome;
         value["history"] = json!(history);
+        if !map_runs.is_null() {
+            value["map_runs"] = map_runs;
+        }
         fs::write(
             path,
             serde_json::to_string_pretty(&value).expect("JSON") + "\n",
@@ -84,6 +94,7 @@ fn check(path: &Path) {
     }
     assert_eq!(outcome, case.outcome, "{name}: {history:#?}");
     assert_eq!(history, case.history, "{name}");
+    assert_eq!(map_runs, case.map_runs, "{name}");
     assert_eq!(
         (simulated.open_tasks, simulated.open_timers),
         (0, 0),

@@ -263,6 +263,11 @@ fn format(template: &str, arguments: &[Value]) -> Result<Value, String> {
                 }
                 match left.next().ok_or("more {} than arguments")? {
                     Value::String(text) => out.push_str(text),
+                    other @ (Value::Array(_) | Value::Object(_)) => {
+                        return Err(format!(
+                            "{other} is not a string, a number, a boolean or null"
+                        ));
+                    }
                     other => out.push_str(&other.to_string()),
                 }
             }

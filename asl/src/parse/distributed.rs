@@ -172,7 +172,9 @@ impl Builder<'_> {
             let query = config.query("MaxItems", place, self.report);
             return query.map(Count::Query);
         }
-        config.exclusive(&["MaxItems", "MaxItemsPath"], self.report);
+        if !jsonata {
+            config.exclusive(&["MaxItems", "MaxItemsPath"], self.report);
+        }
         let given = config.get("MaxItems").and_then(|value| {
             let number = value.as_u64().filter(|number| *number <= MOST);
             if number.is_none() {
@@ -181,7 +183,11 @@ impl Builder<'_> {
             }
             number.map(|number| Count::Given(number as f64))
         });
-        given.or(config.path("MaxItemsPath", self.report).map(Count::Path))
+        let read = match jsonata {
+            true => None,
+            false => config.path("MaxItemsPath", self.report).map(Count::Path),
+        };
+        given.or(read)
     }
 
     fn format(&mut self, config: &Fields<'_>) -> Option<Format> {

@@ -10,6 +10,9 @@ use crate::template::Template;
 use super::fields::{Fields, pointer};
 use super::{Builder, Names};
 
+/// AWS's limit for `MaxDelaySeconds`: 366 days.
+const DELAY_MAX: u64 = 31_622_400;
+
 impl Builder<'_> {
     pub(super) fn place(&mut self, fields: &Fields<'_>) -> Place {
         match fields.get("ResultPath") {
@@ -177,6 +180,11 @@ impl Builder<'_> {
                 .natural("IntervalSeconds", 1, self.report)
                 .unwrap_or(1);
             let max_delay_seconds = fields.natural("MaxDelaySeconds", 1, self.report);
+            if max_delay_seconds.is_some_and(|most| most > DELAY_MAX) {
+                let message = format!("MaxDelaySeconds must be at most {DELAY_MAX}");
+                self.report
+                    .error(&fields.at("MaxDelaySeconds"), message, None);
+            }
             if max_delay_seconds.is_some_and(|most| most <= interval_seconds) {
                 let message = "MaxDelaySeconds must be greater than IntervalSeconds";
                 self.report

@@ -111,7 +111,7 @@ fn values() {
     check(
         r#"{"StartAt": "A", "States": {"A": {"Type": "Task", "Resource": "fn", "TimeoutSeconds": 0, "HeartbeatSeconds": "5",
             "InputPath": "a", "ResultPath": "$.a[*]", "Parameters": {"x.$": "nothing", "y": {"z.$": 5}},
-            "Retry": [{"ErrorEquals": ["States.ALL"], "BackoffRate": 0.5}, {"ErrorEquals": []}],
+            "Retry": [{"ErrorEquals": ["States.ALL"], "BackoffRate": 0.5}, {"ErrorEquals": []}, {"ErrorEquals": ["E"], "MaxDelaySeconds": 31622401}],
             "Catch": [{"Next": "A"}], "End": true}}}"#,
         expect![[r#"
             no machine
@@ -120,6 +120,7 @@ fn values() {
             error at /States/A/Retry/0/ErrorEquals: States.ALL must stand alone and in the last place
             error at /States/A/Retry/0/BackoffRate: BackoffRate must be at least 1.0
             error at /States/A/Retry/1/ErrorEquals: ErrorEquals must be an array of at least one error's name
+            error at /States/A/Retry/2/MaxDelaySeconds: MaxDelaySeconds must be at most 31622400
             error at /States/A/Catch/0: These fields are required: [ErrorEquals]
             error at /States/A/ResultPath: Value is not a Reference Path (a reference path must name exactly one place)
             error at /States/A/Parameters/x.$: The value for the field 'x.$' must be a valid JSONPath or a valid intrinsic function call ('nothing' is neither a path (it would begin with $) nor an intrinsic function (States.…))
@@ -177,6 +178,14 @@ fn distributed() {
             no machine
             error at /States/A/ItemReader/ReaderConfig/InputType: not supported yet: InputType PARQUET
             error at /States/A/ResultWriter: the writer does not say what to do with the results (add Resource and Parameters, or WriterConfig)"#]],
+    );
+    check(
+        &map(
+            r#""QueryLanguage": "JSONata", "ItemReader": {"Resource": "arn:aws:states:::s3:getObject", "ReaderConfig": {"InputType": "JSON", "MaxItemsPath": "$.most"}},"#,
+        ),
+        expect![[r#"
+            no machine
+            error at /States/A/ItemReader/ReaderConfig/MaxItemsPath: Field 'MaxItemsPath' is not supported (did you mean MaxItems?)"#]],
     );
     check(
         r#"{"StartAt": "A", "States": {"A": {"Type": "Map", "End": true, "Label": "l", "ItemProcessor": {"StartAt": "B", "States": {"B": {"Type": "Pass", "End": true}}}}}}"#,

@@ -18,6 +18,14 @@ use super::{DATA_BYTES_MAX, Execution};
 /// Variables that a state assigns, by name.
 pub(super) type Assigned = BTreeMap<String, Value>;
 
+/// What a state takes in or gives out, if it is not too large.
+pub(super) fn within_limit(name: &str, data: Data) -> Result<Data, Failure> {
+    if data.text().len() > DATA_BYTES_MAX {
+        return Err(Failure::too_large(name));
+    }
+    Ok(data)
+}
+
 impl Execution {
     /// What Task, Parallel and Map states do with their result.
     pub(super) fn finish(&mut self, id: StrandId, result: Data) {
@@ -57,9 +65,7 @@ impl Execution {
                 (assigned, self.output_of(id, state, output)?)
             }
         };
-        if output.text().len() > DATA_BYTES_MAX {
-            return Err(Failure::too_large(&state.name));
-        }
+        let output = within_limit(&state.name, output)?;
         let next = match state.next {
             Next::End => None,
             Next::State(next) => Some(next),

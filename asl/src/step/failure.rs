@@ -6,9 +6,10 @@ use serde_json::json;
 
 use crate::data::Data;
 use crate::event::{Details, EventType};
-use crate::machine::{Catcher, Retrier, StateKind};
+use crate::machine::{Catcher, Retrier, StateId, StateKind};
 use crate::template::{FieldTrouble, Trouble};
 
+use super::exit::{Assigned, within_limit};
 use super::strand::{Alarm, Doing, ROOT, StrandId};
 use super::{Execution, Outcome, millis};
 
@@ -26,7 +27,7 @@ pub(super) enum FailureKind {
     Error,
     /// A task gave no heartbeat: `States.Timeout` that is also `States.HeartbeatTimeout`.
     Heartbeat,
-    /// Too much data from a Parallel or Map state: `States.ALL` does not take it.
+    /// A state's input or output is too large: `States.ALL` does not take it.
     TooLarge,
     /// `States.QueryEvaluationError`, with the place of the expression.
     Evaluation(Option<String>),
@@ -67,12 +68,26 @@ impl Failure {
     }
 
     pub(super) fn too_large(name: &str) -> Failure {
-        Failure::error(
-            "States.DataLimitExceeded",
-            format!(
-                "The state/task '{name}' returned a result with a size exceeding the maximum number of bytes service limit."
-            ),
-        )
+        let cause = format!(
+            "The state/task '{name}' returned a result with a size exceeding the maximum number of bytes service limit."
+        );
+        Failure {
+            kind: FailureKind::TooLarge,
+            ..Failure::error("States.DataLimitExceeded", cause)
+        }
+    }
+
+    /// What a Map Run failed with.
+    pub(super) fn of_map_run(error: &str, cause: String) -> Failure {
+        let kind = match error {
+            "States.DataLimitExceeded" => FailureKind::TooLarge,
+            "States.Runtime" => FailureKind::Runtime,
+            _ => FailureKind::Error,
+        };
+        Failure {
+            kind,
+            ..Failure::error(error, cause)
+        }
     }
 
     fn matches(&self, errors: &[String]) -> bool {
@@ -225,23 +240,31 @@ impl Execution {
         let input = self.strand(id).visit().input.clone();
         let said = Data::new(said);
         if self.is_jsonata(id) {
-            match self.queried_catch(id, catcher, &said) {
-                Ok((assigned, output)) => self.exit_to(id, assigned, output, Some(catcher.next)),
-                Err(failure) => {
-                    self.record_evaluation_failed(id, &failure);
-                    self.strand_failed(id, failure);
-                }
-            }
-            return;
+            let caught = self.queried_catch(id, catcher, &said);
+            return self.caught(id, caught, catcher.next);
         }
         let assigned = self.assigned(id, catcher.assign.as_ref(), &said);
         let caught = assigned.and_then(|assigned| {
             let output = self.placed(&catcher.result_path, said, &input)?;
             Ok((assigned, output))
         });
+        self.caught(id, caught, catcher.next);
+    }
+
+    /// Goes on at a catcher's `Next`, if what is passed on there could be made.
+    fn caught(&mut self, id: StrandId, caught: Result<(Assigned, Data), Failure>, next: StateId) {
+        let name = &self.machine.state(self.strand(id).visit().state).name;
+        let caught =
+            caught.and_then(|(assigned, output)| Ok((assigned, within_limit(name, output)?)));
         match caught {
-            Ok((assigned, output)) => self.exit_to(id, assigned, output, Some(catcher.next)),
-            Err(failure) => self.execution_failed(id, failure),
+            Ok((assigned, output)) => self.exit_to(id, assigned, output, Some(next)),
+            Err(failure) if failure.kind == FailureKind::Runtime => {
+                self.execution_failed(id, failure);
+            }
+            Err(failure) => {
+                self.record_evaluation_failed(id, &failure);
+                self.strand_failed(id, failure);
+            }
         }
     }
 

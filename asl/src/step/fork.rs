@@ -8,7 +8,7 @@ use crate::data::Data;
 use crate::event::{Details, EventType};
 use crate::machine::{Body, Count, MapState, ScopeId};
 
-use super::failure::{Failure, FailureKind};
+use super::failure::Failure;
 use super::strand::{Doing, Fork, Slot, Strand, StrandId, Todo};
 use super::{DATA_BYTES_MAX, Execution};
 
@@ -345,10 +345,7 @@ impl Execution {
     pub(super) fn mapped(&mut self, id: StrandId, result: Data) {
         let state = self.machine.state(self.strand(id).visit().state);
         if result.text().len() > DATA_BYTES_MAX {
-            let failure = Failure {
-                kind: FailureKind::TooLarge,
-                ..Failure::too_large(&state.name)
-            };
+            let failure = Failure::too_large(&state.name);
             return self.failed(id, failure);
         }
         let kind = match state.body {

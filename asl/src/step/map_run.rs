@@ -16,7 +16,7 @@ use crate::machine::{Body, Count, MapState};
 use crate::random::Random;
 use crate::template::Template;
 
-use super::failure::Failure;
+use super::failure::{Failure, FailureKind};
 use super::strand::{Doing, StrandId};
 use super::{Command, Execution, TaskId};
 
@@ -390,8 +390,15 @@ impl Execution {
             ..Details::default()
         };
         self.map_run_ended(task, id, EventType::MapRunFailed, details);
+        let failure = Failure::of_map_run(&error, cause);
+        // After these, a redrive begins another Map Run.
+        if matches!(failure.kind, FailureKind::TooLarge | FailureKind::Runtime)
+            && let Some(visit) = &mut self.strand_mut(id).visit
+        {
+            visit.map_run = None;
+        }
         if !self.full {
-            self.failed(id, Failure::error(&error, cause));
+            self.failed(id, failure);
         }
     }
 

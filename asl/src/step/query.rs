@@ -13,7 +13,7 @@ use crate::query::{Query, QueryTrouble, Reason};
 use crate::template::Template;
 use crate::timestamp;
 
-use super::exit::Assigned;
+use super::exit::{Assigned, within_limit};
 use super::failure::{Failure, FailureKind};
 use super::strand::StrandId;
 use super::{Execution, millis};
@@ -185,6 +185,7 @@ impl Execution {
         };
         let input = self.strand(id).visit().input.clone();
         let (assigned, output) = self.queried_both(id, assign, output, input, Seen::default())?;
+        let output = within_limit(&state.name, output)?;
         self.exit_to(id, assigned, output, Some(next));
         Ok(())
     }

@@ -148,7 +148,12 @@ impl Execution {
                 Resource::Service { service, .. } => service.to_owned(),
                 Resource::Function | Resource::Activity => resource,
             };
-            return self.task_failure(id, Moment::Failed, Failure::too_large(&name));
+            // AWS records this as the task's own failure, which `States.ALL` takes.
+            let failure = Failure {
+                kind: FailureKind::Error,
+                ..Failure::too_large(&name)
+            };
+            return self.task_failure(id, Moment::Failed, failure);
         }
         self.task_event(
             id,

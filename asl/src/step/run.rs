@@ -11,6 +11,7 @@ use crate::path::{Path, Root};
 use crate::template::Template;
 use crate::timestamp;
 
+use super::exit::within_limit;
 use super::failure::{Failure, FailureKind};
 use super::probe::Stage;
 use super::strand::{Alarm, Doing, ROOT, StrandId, Todo, Visit};
@@ -126,6 +127,7 @@ impl Execution {
             Body::Task(task) => self.schedule(id, task, &input),
             Body::Parallel { branches, effort } => {
                 let input = self.filled(id, effort.parameters.as_ref(), input)?;
+                let input = within_limit(&state.name, input)?;
                 if let Some(mock) = self.mock(id) {
                     return self.mocked(id, mock);
                 }

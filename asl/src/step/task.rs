@@ -7,11 +7,12 @@ use crate::event::Details;
 use crate::machine::{Count, Task};
 use crate::resource::{Pattern, Resource};
 
+use super::exit::within_limit;
 use super::failure::Failure;
 use super::probe::Stage;
 use super::report::Moment;
 use super::strand::{Alarm, Doing, StrandId, TaskRun};
-use super::{Command, DATA_BYTES_MAX, Execution, TaskId, millis};
+use super::{Command, Execution, TaskId, millis};
 
 impl Execution {
     pub(super) fn schedule(
@@ -27,11 +28,12 @@ impl Execution {
         let visit = self.strand_mut(id).visit.as_mut();
         visit.expect("the strand is in a state").token = token.clone().filter(|_| callback);
         let parameters = self.filled(id, task.effort.parameters.as_ref(), input.clone())?;
-        if parameters.text().len() > DATA_BYTES_MAX {
-            let name = &self.machine.state(self.strand(id).visit().state).name;
-            return Err(Failure::too_large(name));
-        }
-        let task_role_arn = self.filled(id, task.credentials.as_ref(), Data::new(Value::Null))?;
+        let name = &self.machine.state(self.strand(id).visit().state).name;
+        let parameters = within_limit(name, parameters)?;
+        let task_role_arn = match &task.credentials {
+            None => Data::new(Value::Null),
+            credentials => self.filled(id, credentials.as_ref(), input.clone())?,
+        };
         let timeout = self.seconds(id, task.timeout.as_ref(), "TimeoutSecondsPath", input)?;
         let heartbeat = self.seconds(id, task.heartbeat.as_ref(), "HeartbeatSecondsPath", input)?;
         self.note(id, Stage::Parameters, &parameters);

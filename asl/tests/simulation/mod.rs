@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use asl::step::{Items, MapRun};
 use asl::{Command, Execution, HistoryEvent, Input, Outcome, Start, StateMachine, TaskId, TimerId};
 use serde::Deserialize;
 use serde_json::Value;
@@ -43,6 +44,14 @@ pub struct Answer {
     pub silent: bool,
 }
 
+impl Answer {
+    /// The result of what was given something.
+    fn result(&self, given: Value) -> Value {
+        let long = self.bytes.map(|bytes| "x".repeat(bytes).into());
+        long.or_else(|| self.output.clone()).unwrap_or(given)
+    }
+}
+
 /// What is done to the execution from outside.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -60,6 +69,8 @@ pub struct Action {
 pub const START_MS: i64 = 1_700_000_000_000;
 /// How long a simulation may go on.
 const INPUTS_MAX: usize = 200_000;
+/// Data of more bytes is told by its size only.
+const SHOWN_MAX: usize = 4_000;
 
 /// What a simulation gave.
 pub struct Simulated {
@@ -71,6 +82,8 @@ pub struct Simulated {
     pub open_tasks: usize,
     /// Timers that were set and neither fired nor cancelled.
     pub open_timers: usize,
+    /// Each Map Run that was to be run.
+    pub map_runs: Vec<MapRun>,
 }
 
 /// A start with fixed names.
@@ -96,6 +109,7 @@ struct World<'a> {
     timers: HashMap<TimerId, (i64, usize)>,
     history: Vec<HistoryEvent>,
     outcomes: Vec<Outcome>,
+    map_runs: Vec<MapRun>,
 }
 
 impl World<'_> {
@@ -116,18 +130,19 @@ impl World<'_> {
         if answer.silent {
             return None;
         }
-        let input = match answer.error {
+        let at_ms = now_ms + answer.after_ms;
+        let input = match answer.error.clone() {
             Some(error) => Input::MapRunFailed {
                 task,
                 error,
-                cause: answer.cause,
+                cause: answer.cause.clone(),
             },
             None => Input::MapRunSucceeded {
                 task,
-                output: answer.output.unwrap_or(items),
+                output: answer.result(items),
             },
         };
-        Some(self.plan(now_ms + answer.after_ms, input))
+        Some(self.plan(at_ms, input))
     }
 
     fn obey(&mut self, now_ms: i64, commands: Vec<Command>) {
@@ -143,7 +158,7 @@ impl World<'_> {
                     let mut planned = Vec::new();
                     if asl::Resource::of(&resource) == asl::Resource::Activity {
                         planned.push(self.plan(now_ms, Input::ActivityScheduled { task }));
-                        if let Some(worker) = answer.worker {
+                        if let Some(worker) = answer.worker.clone() {
                             let worker = Some(worker);
                             planned
                                 .push(self.plan(now_ms, Input::ActivityStarted { task, worker }));
@@ -151,18 +166,19 @@ impl World<'_> {
                     } else {
                         planned.push(self.plan(now_ms, Input::TaskStarted { task }));
                     }
-                    if let Some(output) = answer.submitted {
+                    if let Some(output) = answer.submitted.clone() {
                         planned.push(self.plan(now_ms, Input::TaskSubmitted { task, output }));
                     }
-                    for after_ms in answer.heartbeats_ms {
-                        planned.push(self.plan(now_ms + after_ms, Input::TaskHeartbeat { task }));
+                    for after_ms in &answer.heartbeats_ms {
+                        planned.push(self.plan(now_ms + *after_ms, Input::TaskHeartbeat { task }));
                     }
                     if !answer.silent {
-                        let input = match answer.error {
+                        let at_ms = now_ms + answer.after_ms;
+                        let input = match answer.error.clone() {
                             Some(error) if answer.refused => Input::TaskSubmitFailed {
                                 task,
                                 error,
-                                cause: answer.cause,
+                                cause: answer.cause.clone(),
                             },
                             Some(cause) if answer.impossible => {
                                 Input::TaskImpossible { task, cause }
@@ -170,18 +186,14 @@ impl World<'_> {
                             Some(error) => Input::TaskFailed {
                                 task,
                                 error: Some(error),
-                                cause: Some(answer.cause),
+                                cause: Some(answer.cause.clone()),
                             },
                             None => Input::TaskSucceeded {
                                 task,
-                                output: answer
-                                    .bytes
-                                    .map(|bytes| "x".repeat(bytes).into())
-                                    .or(answer.output)
-                                    .unwrap_or(parameters),
+                                output: answer.result(parameters),
                             },
                         };
-                        planned.push(self.plan(now_ms + answer.after_ms, input));
+                        planned.push(self.plan(at_ms, input));
                     }
                     assert!(
                         self.tasks.insert(task, planned).is_none(),
@@ -189,9 +201,10 @@ impl World<'_> {
                     );
                 }
                 Command::StartMapRun { task, run } => {
+                    self.map_runs.push(run.as_ref().clone());
                     let items = match run.items {
-                        asl::step::Items::Given(items) => Value::Array(items),
-                        asl::step::Items::Read { parameters, .. } => parameters,
+                        Items::Given(items) => Value::Array(items),
+                        Items::Read { parameters, .. } => parameters,
                     };
                     let answer = (self.answer)(&run.state, &items);
                     let map_run_arn = format!("arn:{}", run.state);
@@ -251,6 +264,7 @@ pub fn simulate(
         timers: HashMap::new(),
         history: Vec::new(),
         outcomes: Vec::new(),
+        map_runs: Vec::new(),
     };
     for action in actions {
         let input = match (&action.stop, action.redrive) {
@@ -288,6 +302,7 @@ pub fn simulate(
         inputs,
         open_tasks: world.tasks.len(),
         open_timers: world.timers.len(),
+        map_runs: world.map_runs,
     }
 }
 
@@ -306,8 +321,11 @@ pub fn shown(history: &[HistoryEvent]) -> Vec<String> {
                 ("#", details.index),
                 ("length ", details.length),
                 ("redrive ", details.redrive_count),
+                ("timeout ", details.timeout_in_seconds),
+                ("heartbeat ", details.heartbeat_in_seconds),
             ];
-            for text in [&details.name, &details.error, &details.cause]
+            let role = &details.task_role_arn;
+            for text in [&details.name, &details.error, &details.cause, role]
                 .into_iter()
                 .flatten()
             {
@@ -324,8 +342,12 @@ pub fn shown(history: &[HistoryEvent]) -> Vec<String> {
                 (">", &details.output),
             ];
             for (what, text) in texts {
-                if let Some(text) = text {
-                    line.push_str(&format!(" {what} {text}"));
+                match text {
+                    Some(text) if text.len() > SHOWN_MAX => {
+                        line.push_str(&format!(" {what} {} bytes", text.len()));
+                    }
+                    Some(text) => line.push_str(&format!(" {what} {text}")),
+                    None => {}
                 }
             }
             for (name, text) in details.assigned_variables.iter().flatten() {
