@@ -179,7 +179,6 @@ impl Execution {
             "StartTime": timestamp::format(now_ms),
             "Name": start.execution_name,
             "RoleArn": start.role_arn,
-            "RedriveCount": 0,
         });
         // TestState's context has none.
         if probe.is_none() {

@@ -34,7 +34,7 @@ pub struct MapRun {
     /// A part of the names of the Map Run and its children.
     pub label: String,
     /// Whether the children are Express workflows.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub express: bool,
     /// Where the items come from.
     pub items: Items,
