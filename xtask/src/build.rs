@@ -48,9 +48,15 @@ pub fn all() -> anyhow::Result<()> {
     build(&PARTS, Profile::Development)
 }
 
-/// Builds the same with every test, in one call: built apart, dependencies that differ in a feature would be
-/// compiled twice.
+/// Builds the same with every test.
 pub fn all_with_tests() -> anyhow::Result<()> {
+    rooms_with_tests()?;
+    build(&["wasm", "worker"], Profile::Release)
+}
+
+/// Builds every room with its tests and examples, in one call: built apart, dependencies that differ in a feature
+/// would be compiled twice.
+pub fn rooms_with_tests() -> anyhow::Result<()> {
     step("build every room with its tests", || {
         run(project::cargo("build").args([
             "--workspace",
@@ -59,8 +65,7 @@ pub fn all_with_tests() -> anyhow::Result<()> {
             "--all-targets",
             "--locked",
         ]))
-    })?;
-    build(&["wasm", "worker"], Profile::Release)
+    })
 }
 
 /// Builds the named parts.

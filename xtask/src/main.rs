@@ -6,6 +6,7 @@ mod aws;
 mod bench;
 mod build;
 mod children;
+mod conformance;
 mod demo;
 mod deploy;
 mod e2e;
@@ -61,6 +62,11 @@ const COMMANDS: &[Command] = &[
         run: e2e::run_command,
     },
     Command {
+        name: "conformance",
+        about: "Check the engine against recordings from AWS, where somebody has them",
+        run: conformance::run_command,
+    },
+    Command {
         name: "bench",
         about: "Run one benchmark against its peer",
         run: bench::run_command,
@@ -101,7 +107,7 @@ fn main() -> ExitCode {
 fn overview() -> String {
     let mut text = String::from("Usage: cargo xtask COMMAND [--help]\n\nCommands:\n");
     for command in COMMANDS {
-        text.push_str(&format!("  {:<8} {}\n", command.name, command.about));
+        text.push_str(&format!("  {:<11} {}\n", command.name, command.about));
     }
     text
 }
