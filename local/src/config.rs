@@ -18,6 +18,8 @@ pub struct Config {
     pub sandboxes_max: usize,
     /// How long a sandbox may wait for work before it ends.
     pub sandbox_idle: Duration,
+    /// For how long an execution must have nothing to do to be let go of by the memory.
+    pub rest: Duration,
     /// Access key ids whose secret is not `local`, with their secrets, for clients that bring their own.
     pub access_keys: Vec<(String, String)>,
 }
@@ -31,6 +33,7 @@ impl Config {
             lambda_endpoint: None,
             sandboxes_max: 32,
             sandbox_idle: Duration::from_secs(300),
+            rest: Duration::from_secs(10),
             access_keys: Vec::new(),
         }
     }
@@ -63,6 +66,7 @@ impl Config {
                 "--idle-seconds" => {
                     config.sandbox_idle = Duration::from_secs(number(&name, &value()?)?)
                 }
+                "--rest-seconds" => config.rest = Duration::from_secs(number(&name, &value()?)?),
                 "--help" | "-h" => return Err(USAGE.to_owned()),
                 other => return Err(format!("unknown option {other}; see --help")),
             }
@@ -97,6 +101,7 @@ Usage: local [--port 4566] [--data local-data] [options]
   --access-key ID:SECRET  another key that S3's signatures may be made with; may be repeated
   --concurrency N         sandboxes that may run at once (32)
   --idle-seconds N        how long an idle sandbox is kept (300)
+  --rest-seconds N        executions that wait for longer are kept on disk only (10)
 
 Clients: AWS_ENDPOINT_URL=http://127.0.0.1:4566 AWS_REGION=us-east-1
          AWS_ACCESS_KEY_ID=anything AWS_SECRET_ACCESS_KEY=local";

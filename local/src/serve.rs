@@ -125,7 +125,7 @@ impl Services {
             s3: storage,
             sfn: OnceLock::new(),
         };
-        let sfn = Sfn::open(store.clone(), peers)
+        let sfn = Sfn::open(store.clone(), peers, config.rest)
             .await
             .map_err(failed("Step Functions"))?;
         Ok(Services {

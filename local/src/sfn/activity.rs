@@ -235,7 +235,8 @@ impl Sfn {
             };
             let worker = ask.worker_name.clone();
             let started = Input::ActivityStarted { task, worker };
-            if self.driver.report(execution, task, &token, started) {
+            let taken = self.driver.report(execution, task, &token, started);
+            if taken.await {
                 self.driver.written().await;
                 return Ok(json!({"taskToken": token, "input": input}));
             }

@@ -83,7 +83,8 @@ impl Sfn {
             ));
         };
         let input = report(known.task);
-        if !self.driver.report(execution, known.task, token, input) {
+        let awaited = self.driver.report(execution, known.task, token, input);
+        if !awaited.await {
             return Err(AwsError::bad_request(
                 "TaskTimedOut",
                 "Task Timed Out: 'Provided task does not exist anymore'",

@@ -1,11 +1,12 @@
 //! The driver: gives executions their inputs, journals what came of it, then does what they command.
 //!
-//! An execution is a value behind a lock and nothing else: no task of its own, so a hundred thousand waiting
-//! ones cost memory only. The order is always apply → append to the journal → (commit) → act.
+//! An execution is a value behind a lock and nothing else: no task of its own; one that only waits is not even
+//! that ([`super::rest`]). The order is always apply → append to the journal → (commit) → act.
 
 use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use asl::{
     Command, Execution, HistoryEvent, Input, Outcome, Resource, Start, StateMachine, TaskId,
@@ -21,6 +22,7 @@ use super::input;
 use super::integration::{Caller, Peers};
 use super::journal::{Entry, Journal, NewExecution, Row, Step};
 use super::map_run::{Begin, MapRuns};
+use super::rest::Slot;
 use super::timer::Timers;
 use crate::logs::Line;
 use crate::wire::now_ms;
@@ -29,7 +31,9 @@ use crate::wire::now_ms;
 pub struct Driver {
     pub(super) peers: Peers,
     pub(super) journal: Journal,
-    timers: Arc<Timers>,
+    /// For how long an execution must have nothing to do to rest.
+    pub(super) rest_ms: i64,
+    pub(super) timers: Arc<Timers>,
     /// What activities' workers may take.
     pub(super) offers: Offers,
     /// Who waits for the end of an execution, by its ARN.
@@ -37,22 +41,24 @@ pub struct Driver {
     /// Everything that was running has been taken up again.
     pub(super) ready: watch::Sender<bool>,
     pub(super) ends: Mutex<HashMap<String, Vec<oneshot::Sender<()>>>>,
-    running: Mutex<HashMap<i64, Arc<Mutex<Running>>>>,
+    pub(super) running: Mutex<HashMap<i64, Slot>>,
 }
 
 /// An execution that is not over.
 pub struct Running {
-    facts: Facts,
+    pub(super) facts: Facts,
     pub(super) execution: Execution,
     /// The number of its next step.
-    seq: i64,
-    last_event_id: i64,
+    pub(super) seq: i64,
+    pub(super) last_event_id: i64,
     /// Its time does not go back, whatever the wall clock does.
     clock_ms: i64,
     /// How often it was redriven, and when last.
     redrives: (i64, Option<i64>),
     pub(super) tasks: HashMap<u64, AbortHandle>,
-    timers: HashSet<u64>,
+    pub(super) timers: HashSet<u64>,
+    /// It was let go of: whoever still holds it must look it up again.
+    pub(super) rests: bool,
     /// The executions that its tasks have started and wait for, by task.
     pub(super) nested: HashMap<u64, String>,
     /// Which of its tasks are Map Runs.
@@ -78,6 +84,7 @@ impl Running {
             redrives,
             tasks: HashMap::new(),
             timers: HashSet::new(),
+            rests: false,
             nested: HashMap::new(),
             map_runs: HashSet::new(),
         }
@@ -145,11 +152,12 @@ impl Running {
 
 impl Driver {
     /// A driver without executions.
-    pub fn new(peers: Peers, journal: Journal) -> Arc<Driver> {
+    pub fn new(peers: Peers, journal: Journal, rest: Duration) -> Arc<Driver> {
         let timers = Arc::new(Timers::default());
         let driver = Arc::new(Driver {
             peers,
             journal,
+            rest_ms: i64::try_from(rest.as_millis()).unwrap_or(i64::MAX),
             timers: timers.clone(),
             offers: Offers::default(),
             ends: Mutex::default(),
@@ -228,10 +236,10 @@ impl Driver {
 
     /// Goes on with an execution that was replayed.
     pub fn take(self: &Arc<Self>, running: Running, acts: Vec<Command>) {
-        let id = running.facts.id;
+        let (id, seq) = (running.facts.id, running.seq);
         let running = Arc::new(Mutex::new(running));
-        lock(&self.running).insert(id, running);
-        self.act(id, acts);
+        lock(&self.running).insert(id, Slot::Awake(running));
+        self.act(id, seq, acts);
     }
 
     /// Makes Step Functions known to the tasks that call it.
@@ -274,7 +282,7 @@ impl Driver {
     pub async fn stop(self: &Arc<Self>, id: i64, error: Option<String>, cause: Option<String>) {
         // An execution can be seen a moment before it can be found here.
         self.written().await;
-        self.apply(id, Input::Stop { error, cause });
+        self.tell(id, |_| Some(Input::Stop { error, cause })).await;
         self.written().await;
     }
 
@@ -322,7 +330,8 @@ impl Driver {
     /// Lets go of everything: from here on nothing happens to executions until they are restored.
     pub fn shutdown(&self) {
         let all = std::mem::take(&mut *lock(&self.running));
-        for running in all.into_values() {
+        for slot in all.into_values() {
+            let Slot::Awake(running) = slot else { continue };
             for work in std::mem::take(&mut lock(&running).tasks).into_values() {
                 work.abort();
             }
@@ -341,28 +350,21 @@ impl Driver {
         let _ = written.await;
     }
 
-    /// Gives an execution an input. Nothing happens if it is over or the input means nothing to it any more.
-    pub fn apply(self: &Arc<Self>, id: i64, input: Input) {
-        let Some(running) = self.find(id) else {
-            return;
-        };
-        self.give(id, &mut lock(&running), input);
-    }
-
     /// Gives an execution what the bearer of a task's token says; whether it still waits for that.
-    pub fn report(self: &Arc<Self>, id: i64, task: TaskId, token: &str, input: Input) -> bool {
-        let Some(running) = self.find(id) else {
-            return false;
-        };
-        let mut running = lock(&running);
-        let awaited = running.execution.awaits(task, token);
-        if awaited {
-            self.give(id, &mut running, input);
-        }
-        awaited
+    pub async fn report(
+        self: &Arc<Self>,
+        id: i64,
+        task: TaskId,
+        token: &str,
+        input: Input,
+    ) -> bool {
+        self.tell(id, |running| {
+            running.execution.awaits(task, token).then_some(input)
+        })
+        .await
     }
 
-    fn give(self: &Arc<Self>, id: i64, running: &mut Running, input: Input) {
+    pub(super) fn give(self: &Arc<Self>, id: i64, running: &mut Running, input: Input) {
         if let Some(task) = input.ended_task() {
             running.map_runs.remove(&task.0);
             running.tasks.remove(&task.0);
@@ -384,27 +386,27 @@ impl Driver {
             return;
         }
         let (rows, acts, lines) = running.step(at_ms, Some(&input), commands);
-        let driver = self.clone();
+        let (driver, seq) = (self.clone(), running.seq);
         // Still under the execution's lock, so that its steps are appended in their order.
         self.journal.append(Entry {
             rows,
             committed: Box::new(move |_| {
                 driver.peers.logs.offer(lines);
-                driver.act(id, acts);
+                driver.act(id, seq, acts);
             }),
         });
     }
 
-    /// The execution of that number, if it is not over.
+    /// The execution of that number, if it is not over and does not rest; those with tasks do not.
     pub(super) fn find(&self, id: i64) -> Option<Arc<Mutex<Running>>> {
-        lock(&self.running).get(&id).cloned()
+        match lock(&self.running).get(&id) {
+            Some(Slot::Awake(running)) => Some(running.clone()),
+            _ => None,
+        }
     }
 
-    /// Does what an execution commands.
-    fn act(self: &Arc<Self>, id: i64, commands: Vec<Command>) {
-        if commands.is_empty() {
-            return;
-        }
+    /// Does what an execution commands in a step, the one before the number `seq`.
+    fn act(self: &Arc<Self>, id: i64, seq: i64, commands: Vec<Command>) {
         let Some(running) = self.find(id) else {
             return;
         };
@@ -488,6 +490,7 @@ impl Driver {
                 Command::Record(_) => {}
             }
         }
+        self.rest(id, seq, &mut running);
     }
 }
 

@@ -23,6 +23,13 @@ pub struct Nested {
     pub submitted: Value,
 }
 
+impl Nested {
+    /// The ARN of what was started.
+    pub fn arn(&self) -> &str {
+        self.submitted["ExecutionArn"].as_str().unwrap_or_default()
+    }
+}
+
 impl Driver {
     /// Goes on waiting for an execution that a task of an execution has started.
     pub fn follow_again(self: &Arc<Self>, id: i64, nested: Nested) {
@@ -97,10 +104,7 @@ impl Driver {
     /// Waits for the end of an execution that a task has started, and tells the task's execution.
     pub(super) async fn follow(self: &Arc<Self>, id: i64, nested: Nested) {
         let task = nested.task;
-        let arn = nested.submitted["ExecutionArn"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned();
+        let arn = nested.arn().to_owned();
         match self.find(id) {
             Some(running) => lock(&running).nested.insert(task.0, arn.clone()),
             None => return,

@@ -21,7 +21,7 @@ use crate::wire::AwsError;
 /// Most entries in one transaction.
 const BATCH_MAX: usize = 1000;
 /// How long to wait before trying a failed transaction again.
-const RETRY: Duration = Duration::from_secs(1);
+pub(super) const RETRY: Duration = Duration::from_secs(1);
 
 /// What is written in one piece, and what is done then.
 pub struct Entry {

@@ -26,6 +26,7 @@ mod log;
 mod machine;
 mod map_run;
 mod redrive;
+mod rest;
 mod restore;
 mod revision;
 mod tags;
@@ -37,6 +38,7 @@ mod version;
 use std::collections::HashMap;
 use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -194,8 +196,9 @@ pub struct Sfn {
 }
 
 impl Sfn {
-    /// Opens the executions in the store and goes on with those that were running.
-    pub async fn open(store: Store, peers: Peers) -> Result<Arc<Sfn>, AwsError> {
+    /// Opens the executions in the store and goes on with those that were running. What has nothing to do for the
+    /// time `rest` is let go of by the memory.
+    pub async fn open(store: Store, peers: Peers, rest: Duration) -> Result<Arc<Sfn>, AwsError> {
         for statement in TABLES.iter().chain(map_run::TABLES) {
             sqlx::query(*statement).execute(&store.db).await?;
         }
@@ -219,7 +222,7 @@ impl Sfn {
         let journal = Journal::open(store.clone(), peers.events.clone());
         let sfn = Arc::new(Sfn {
             store,
-            driver: Driver::new(peers, journal),
+            driver: Driver::new(peers, journal, rest),
             next_execution: AtomicI64::new(last.unwrap_or(0) + 1),
             parsed: Mutex::default(),
             redriving: tokio::sync::Mutex::default(),

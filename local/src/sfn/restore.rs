@@ -192,26 +192,40 @@ impl Sfn {
             let row = self.execution_by_id(id).await?;
             match self.restore(&row).await {
                 Ok(restored) => {
-                    self.driver.take(restored.running, restored.outstanding);
+                    let mut running = restored.running;
+                    for nested in &restored.nested {
+                        running
+                            .nested
+                            .insert(nested.task.0, nested.arn().to_owned());
+                    }
+                    self.driver.take(running, restored.outstanding);
                     for nested in restored.nested {
                         self.driver.follow_again(id, nested);
                     }
                 }
                 Err(RestoreError::Store(error)) => return Err(error),
-                Err(error) => {
-                    tracing::error!(execution = %row.arn, %error, "an execution cannot go on");
-                    let (seq, last_event_id): (i64, i64) = sqlx::query_as(
-                        "SELECT MAX(seq) + 1, MAX(last_event_id) FROM sfn_steps WHERE execution = ?",
-                    )
-                    .bind(row.id)
-                    .fetch_one(&self.store.db)
-                    .await?;
-                    let facts = facts(&row);
-                    self.driver
-                        .give_up(&facts, seq, last_event_id, &error.to_string());
-                }
+                Err(error) => self.give_up(&row, &error).await?,
             }
         }
+        Ok(())
+    }
+
+    /// Ends an execution that cannot be taken up again.
+    pub(super) async fn give_up(
+        &self,
+        row: &ExecutionRow,
+        error: &RestoreError,
+    ) -> Result<(), AwsError> {
+        tracing::error!(execution = %row.arn, %error, "an execution cannot go on");
+        let (seq, last_event_id): (i64, i64) = sqlx::query_as(
+            "SELECT MAX(seq) + 1, MAX(last_event_id) FROM sfn_steps WHERE execution = ?",
+        )
+        .bind(row.id)
+        .fetch_one(&self.store.db)
+        .await?;
+        let facts = facts(row);
+        self.driver
+            .give_up(&facts, seq, last_event_id, &error.to_string());
         Ok(())
     }
 

@@ -48,6 +48,13 @@ impl Timers {
         }
     }
 
+    /// Whether a timer is set for a time before `at_ms`.
+    pub fn is_set_before(&self, execution: i64, timer: u64, at_ms: i64) -> bool {
+        let set = self.set.lock().unwrap_or_else(PoisonError::into_inner);
+        let time = set.times.get(&(execution, timer));
+        time.is_none_or(|&time| time < at_ms)
+    }
+
     /// Waits until timers are due and takes them out: executions with their timers, the earliest first.
     pub async fn due(&self) -> Vec<(i64, u64)> {
         loop {

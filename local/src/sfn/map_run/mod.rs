@@ -284,7 +284,8 @@ impl Driver {
         self.written().await;
         for child in sfn.running_children(map_run).await? {
             let (error, cause) = (None, None);
-            self.apply(child, Input::Stop { error, cause });
+            self.tell(child, |_| Some(Input::Stop { error, cause }))
+                .await;
         }
         self.written().await;
         Ok(())
