@@ -12,6 +12,7 @@ use crate::diagnose::{Code, Diagnostic, Severity};
 use crate::machine::{Body, Next, Scope, ScopeId, Source, State, StateId, StateMachine};
 
 mod choice;
+mod dialect;
 mod distributed;
 mod document;
 mod effort;
@@ -195,7 +196,7 @@ impl Builder<'_> {
                     Code::InvalidStateName,
                     &pointer,
                     format!("The name of a state has 1 to {NAME_MAX} characters"),
-                    None,
+                    Some("choose another name"),
                 );
             }
             if name == crate::graph::START || name == crate::graph::END {
