@@ -87,6 +87,11 @@ impl<'a> World<'a> {
     }
 }
 
+/// Whether JSONata, as AWS has it, has a function of this name; it is named without `$`.
+pub(crate) fn is_function(name: &str) -> bool {
+    native::find(name).is_some()
+}
+
 impl Expression {
     /// Parses an expression.
     pub fn parse(source: &str) -> Result<Expression, Error> {

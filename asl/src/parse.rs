@@ -22,6 +22,7 @@ mod reachable;
 mod report;
 mod state;
 mod static_text;
+mod unassigned;
 
 use fields::Fields;
 use report::Report;
@@ -120,6 +121,7 @@ fn machine(document: &Value, report: &mut Report) -> Option<StateMachine> {
     };
     reachable::check(&machine, &led_to, &ends, report);
     static_text::check(document, "", false, report);
+    unassigned::check(&machine, document, report);
     Some(machine)
 }
 

@@ -60,6 +60,8 @@ fn in_jsonata(text: &str, at: &str, report: &mut Report) {
             "The text looks like JSONPath, but the state's QueryLanguage is JSONata: it is taken as it is",
             "write it in JSONata between {% and %}, with $states.input for $ and $states.context for $$",
         )
+    } else if text.starts_with("{%") && text.contains("$eval(") {
+        ("AWS leaves $eval out of JSONata", "use $parse to read JSON")
     } else if text
         .strip_prefix("{%")
         .is_some_and(|inner| is_path(inner.trim_start()))

@@ -129,7 +129,7 @@ fn advise(machine: &StateMachine, scope: &Scope, ends: &HashSet<StateId>, report
 }
 
 /// The pointer to a state.
-fn place(machine: &StateMachine, id: StateId) -> String {
+pub(super) fn place(machine: &StateMachine, id: StateId) -> String {
     let mut tokens = Vec::new();
     let mut at = Some(id);
     while let Some(id) = at {

@@ -383,14 +383,16 @@ fn the_other_language() {
         r#"{"QueryLanguage": "JSONata", "StartAt": "A", "States": {
             "A": {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Arguments": {"a.$": "$.x", "b": ["$$.Execution.Id", "States.UUID()"], "c": "$5", "d": "{% $states.input.x[$ > 1] %}"},
                 "Output": "{% $.x %}", "Next": "B"},
-            "B": {"Type": "Wait", "Seconds": "{% $$.State.x %}", "End": true}}}"#,
+            "B": {"Type": "Wait", "Seconds": "{% $$.State.x %}", "Next": "C"},
+            "C": {"Type": "Succeed", "Output": "{% $eval('1') %}"}}}"#,
         expect![[r#"
             machine
             warning at /States/A/Arguments/a.$: The text looks like JSONPath, but the state's QueryLanguage is JSONata: it is taken as it is (write it in JSONata between {% and %}, with $states.input for $ and $states.context for $$)
             warning at /States/A/Arguments/b/0: The text looks like JSONPath, but the state's QueryLanguage is JSONata: it is taken as it is (write it in JSONata between {% and %}, with $states.input for $ and $states.context for $$)
             warning at /States/A/Arguments/b/1: The text looks like JSONPath, but the state's QueryLanguage is JSONata: it is taken as it is (write it in JSONata between {% and %}, with $states.input for $ and $states.context for $$)
             warning at /States/A/Output: The expression begins with $ or $$, which stand for nothing in a state machine (begin with $states.input for the input, with $states.context for the context)
-            warning at /States/B/Seconds: The expression begins with $ or $$, which stand for nothing in a state machine (begin with $states.input for the input, with $states.context for the context)"#]],
+            warning at /States/B/Seconds: The expression begins with $ or $$, which stand for nothing in a state machine (begin with $states.input for the input, with $states.context for the context)
+            warning at /States/C/Output: AWS leaves $eval out of JSONata (use $parse to read JSON)"#]],
     );
     check(
         r#"{"StartAt": "A", "States": {
@@ -404,5 +406,20 @@ fn the_other_language() {
             warning at /States/A/Parameters/o: The value of 'o' looks like an expression, but is taken as it is (call the field o.$ to have it evaluated)
             warning at /States/B/ItemsPath: Step Functions does not support other values of the input in filters (use an intrinsic function, or set QueryLanguage to JSONata)
             warning at /States/B/ItemProcessor/States/C/Choices/0/Variable: Step Functions does not support functions in paths (use an intrinsic function, or set QueryLanguage to JSONata)"#]],
+    );
+}
+
+#[test]
+fn variables_that_nothing_assigns() {
+    check(
+        r#"{"StartAt": "A", "States": {
+            "A": {"Type": "Pass", "Assign": {"count.$": "$.n", "list": []}, "Next": "P"},
+            "P": {"Type": "Map", "ItemsPath": "$list", "End": true, "ItemProcessor": {"StartAt": "B", "States": {
+                "B": {"Type": "Pass", "Parameters": {"n.$": "$cuont", "m.$": "$count"}, "Next": "C"},
+                "C": {"Type": "Pass", "QueryLanguage": "JSONata", "Output": "{% $map($list, $string) & $elsewhere %}", "End": true}}}}}}"#,
+        expect![[r#"
+            machine
+            warning at /States/P/ItemProcessor/States/B: B reads the variable cuont, which no state assigns (did you mean count?)
+            warning at /States/P/ItemProcessor/States/C: C reads the variable elsewhere, which no state assigns (assign it in an earlier state)"#]],
     );
 }
