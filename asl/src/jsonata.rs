@@ -131,6 +131,19 @@ impl Expression {
         false
     }
 
+    /// Whether it begins with the input, which a state machine does not give it: with `$`, `$$` or a field's name.
+    pub(crate) fn begins_with_input(&self) -> bool {
+        let first = match &self.root.kind {
+            Kind::Path { steps, .. } => steps.first(),
+            _ => Some(&self.root),
+        };
+        match first.map(|node| &node.kind) {
+            Some(Kind::Variable(name)) => matches!(&**name, "" | "$"),
+            Some(Kind::Name(_)) => true,
+            _ => false,
+        }
+    }
+
     /// Its value; `None` if it is undefined. The same world and the same `random` give the same.
     pub fn evaluate(
         &self,

@@ -16,7 +16,8 @@ mod scan;
 
 pub use reference::{CannotPut, ReferencePath};
 
-use scan::{Scanner, Token, unquoted};
+pub(crate) use scan::unsupported;
+use scan::{Scanner, Token};
 
 /// Where a path begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -224,36 +225,6 @@ impl Segment {
             Segment::Index(index) => format!("[{index}]"),
         }
     }
-}
-
-/// What AWS's page on paths says is not supported, if a path uses it all the same: what uses it may be
-/// refused there, or find nothing.
-pub(crate) fn unsupported(path: &str) -> Option<&'static str> {
-    let mut before = ' ';
-    let mut filter = None;
-    let mut depth = 0_usize;
-    for (at, c) in unquoted(path) {
-        match c {
-            '[' => depth += 1,
-            ']' => depth = depth.saturating_sub(1),
-            '?' if before == '[' || before == ',' => filter = filter.or(Some(depth)),
-            '(' if filter.is_some() && before.is_alphanumeric() => {
-                return Some("functions in filters");
-            }
-            '$' if filter.is_some() => return Some("other values of the input in filters"),
-            '(' if before.is_alphanumeric() && path[at..].starts_with("()") => {
-                return Some("functions in paths");
-            }
-            _ => {}
-        }
-        if filter.is_some_and(|filter| depth < filter) {
-            filter = None;
-        }
-        if !c.is_whitespace() {
-            before = c;
-        }
-    }
-    None
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 use serde_json::{Map, Value};
 
 use crate::diagnose::Code;
+use crate::jsonata::Expression;
 use crate::path::unsupported;
 
 use super::fields::pointer;
@@ -49,25 +50,24 @@ fn inside(name: &str, field: &Value, at: &str, jsonata: bool, report: &mut Repor
 }
 
 fn in_jsonata(text: &str, at: &str, report: &mut Report) {
-    let is_path = |text: &str| {
-        ["$.", "$[", "$$.", "$$["]
-            .iter()
-            .any(|start| text.starts_with(start))
-    };
+    let is_path = ["$.", "$[", "$$.", "$$["]
+        .iter()
+        .any(|start| text.starts_with(start));
     let call = text.strip_prefix("States.").unwrap_or_default();
-    let (message, hint) = if is_path(text) || (call.contains('(') && call.ends_with(')')) {
+    let inner = text.strip_prefix("{%");
+    let inner = inner.and_then(|inner| inner.strip_suffix("%}"));
+    let (message, hint) = if is_path || (call.contains('(') && call.ends_with(')')) {
         (
             "The text looks like JSONPath, but the state's QueryLanguage is JSONata: it is taken as it is",
             "write it in JSONata between {% and %}, with $states.input for $ and $states.context for $$",
         )
-    } else if text.starts_with("{%") && text.contains("$eval(") {
+    } else if inner.is_some_and(|inner| inner.contains("$eval(")) {
         ("AWS leaves $eval out of JSONata", "use $parse to read JSON")
-    } else if text
-        .strip_prefix("{%")
-        .is_some_and(|inner| is_path(inner.trim_start()))
-    {
+    } else if inner.is_some_and(|inner| {
+        Expression::parse(inner.trim()).is_ok_and(|expression| expression.begins_with_input())
+    }) {
         (
-            "The expression begins with $ or $$, which stand for nothing in a state machine",
+            "The expression begins with $, $$ or the name of a field, which stand for nothing in a state machine",
             "begin with $states.input for the input, with $states.context for the context",
         )
     } else {

@@ -384,15 +384,17 @@ fn the_other_language() {
             "A": {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Arguments": {"a.$": "$.x", "b": ["$$.Execution.Id", "States.UUID()"], "c": "$5", "d": "{% $states.input.x[$ > 1] %}"},
                 "Output": "{% $.x %}", "Next": "B"},
             "B": {"Type": "Wait", "Seconds": "{% $$.State.x %}", "Next": "C"},
-            "C": {"Type": "Succeed", "Output": "{% $eval('1') %}"}}}"#,
+            "C": {"Type": "Succeed", "Output": ["{% $eval('1') %}", "{% name %}", "{% $$ %}", "{% $states.input.{'a': name, 'b': $} %}", "{% $x := 1 %}"]}}}"#,
         expect![[r#"
             machine
             warning at /States/A/Arguments/a.$: The text looks like JSONPath, but the state's QueryLanguage is JSONata: it is taken as it is (write it in JSONata between {% and %}, with $states.input for $ and $states.context for $$)
             warning at /States/A/Arguments/b/0: The text looks like JSONPath, but the state's QueryLanguage is JSONata: it is taken as it is (write it in JSONata between {% and %}, with $states.input for $ and $states.context for $$)
             warning at /States/A/Arguments/b/1: The text looks like JSONPath, but the state's QueryLanguage is JSONata: it is taken as it is (write it in JSONata between {% and %}, with $states.input for $ and $states.context for $$)
-            warning at /States/A/Output: The expression begins with $ or $$, which stand for nothing in a state machine (begin with $states.input for the input, with $states.context for the context)
-            warning at /States/B/Seconds: The expression begins with $ or $$, which stand for nothing in a state machine (begin with $states.input for the input, with $states.context for the context)
-            warning at /States/C/Output: AWS leaves $eval out of JSONata (use $parse to read JSON)"#]],
+            warning at /States/A/Output: The expression begins with $, $$ or the name of a field, which stand for nothing in a state machine (begin with $states.input for the input, with $states.context for the context)
+            warning at /States/B/Seconds: The expression begins with $, $$ or the name of a field, which stand for nothing in a state machine (begin with $states.input for the input, with $states.context for the context)
+            warning at /States/C/Output/0: AWS leaves $eval out of JSONata (use $parse to read JSON)
+            warning at /States/C/Output/1: The expression begins with $, $$ or the name of a field, which stand for nothing in a state machine (begin with $states.input for the input, with $states.context for the context)
+            warning at /States/C/Output/2: The expression begins with $, $$ or the name of a field, which stand for nothing in a state machine (begin with $states.input for the input, with $states.context for the context)"#]],
     );
     check(
         r#"{"StartAt": "A", "States": {

@@ -1,6 +1,6 @@
 //! Owns the splitting of a path into its steps, and the dialect of AWS, which is that of Jayway's JsonPath
 //! (<https://github.com/json-path/JsonPath>): a dot before a bracket, backslashes that stand for themselves
-//! between single quotes, bare words in filters, `[(@.length-1)]`.
+//! between single quotes, bare words in filters, `[(@.length-1)]`; and no functions.
 
 use super::Segment;
 
@@ -111,7 +111,7 @@ impl Scanner<'_> {
 }
 
 /// The characters outside of quotes, each with its place.
-pub(super) fn unquoted(text: &str) -> impl Iterator<Item = (usize, char)> {
+fn unquoted(text: &str) -> impl Iterator<Item = (usize, char)> {
     let (mut quote, mut escaped) = (None, false);
     text.char_indices().filter(move |&(_, c)| {
         let outside = quote.is_none();
@@ -182,4 +182,38 @@ fn standard(bracket: &str) -> String {
     }
     standard.push_str(&bracket[until..]);
     standard
+}
+
+/// What AWS's page on paths says is not supported, if a path or the paths in an intrinsic function use it
+/// all the same: it may be refused there, or find nothing.
+pub(crate) fn unsupported(path: &str) -> Option<&'static str> {
+    let mut before = ' ';
+    let mut filter = None;
+    let mut depth = 0_usize;
+    for (at, c) in unquoted(path) {
+        match c {
+            '[' => depth += 1,
+            ']' => depth = depth.saturating_sub(1),
+            '?' if before == '[' || before == ',' => filter = filter.or(Some(depth)),
+            '(' if filter.is_some() && before.is_alphanumeric() => {
+                return Some("functions in filters");
+            }
+            '$' if filter.is_some() => return Some("other values of the input in filters"),
+            '(' if before.is_alphanumeric() && path[at..].starts_with("()") => {
+                // Else it is an intrinsic function without arguments.
+                let word = path[..at].rsplit(['(', ',', ' ']).next();
+                if word.is_some_and(|word| word.starts_with('$')) {
+                    return Some("functions in paths");
+                }
+            }
+            _ => {}
+        }
+        if filter.is_some_and(|filter| depth < filter) {
+            filter = None;
+        }
+        if !c.is_whitespace() {
+            before = c;
+        }
+    }
+    None
 }

@@ -128,6 +128,8 @@ fn filters() {
 fn what_aws_does_not_have() {
     for (path, expected) in [
         ("$.a.length()", Some("functions in paths")),
+        ("States.Array(1, $.a.length())", Some("functions in paths")),
+        ("States.Array(States.UUID())", None),
         ("$[?(length(@.a) > 1)]", Some("functions in filters")),
         (
             "$[?(@.a == $.b)]",
