@@ -87,6 +87,11 @@ impl<'a> World<'a> {
     }
 }
 
+/// Whether JSONata, as AWS has it, has a function of this name; it is named without `$`.
+pub(crate) fn is_function(name: &str) -> bool {
+    native::find(name).is_some()
+}
+
 impl Expression {
     /// Parses an expression.
     pub fn parse(source: &str) -> Result<Expression, Error> {
@@ -124,6 +129,19 @@ impl Expression {
             open.extend(node.parts());
         }
         false
+    }
+
+    /// Whether it begins with the input, which a state machine does not give it: with `$`, `$$` or a field's name.
+    pub(crate) fn begins_with_input(&self) -> bool {
+        let first = match &self.root.kind {
+            Kind::Path { steps, .. } => steps.first(),
+            _ => Some(&self.root),
+        };
+        match first.map(|node| &node.kind) {
+            Some(Kind::Variable(name)) => matches!(&**name, "" | "$"),
+            Some(Kind::Name(_)) => true,
+            _ => false,
+        }
     }
 
     /// Its value; `None` if it is undefined. The same world and the same `random` give the same.

@@ -300,6 +300,18 @@ pub enum StateKind {
 }
 
 impl StateKind {
+    /// All types of states.
+    pub const ALL: [StateKind; 8] = [
+        StateKind::Task,
+        StateKind::Pass,
+        StateKind::Choice,
+        StateKind::Wait,
+        StateKind::Succeed,
+        StateKind::Fail,
+        StateKind::Parallel,
+        StateKind::Map,
+    ];
+
     /// The value of the state's `Type`.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -316,8 +328,7 @@ impl StateKind {
 
     /// Reads [`StateKind::as_str`].
     pub fn from_name(name: &str) -> Option<StateKind> {
-        use StateKind::*;
-        [Task, Pass, Choice, Wait, Succeed, Fail, Parallel, Map]
+        StateKind::ALL
             .into_iter()
             .find(|kind| kind.as_str() == name)
     }

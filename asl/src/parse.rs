@@ -12,6 +12,7 @@ use crate::diagnose::{Code, Diagnostic, Severity};
 use crate::machine::{Body, Next, Scope, ScopeId, Source, State, StateId, StateMachine};
 
 mod choice;
+mod dialect;
 mod distributed;
 mod document;
 mod effort;
@@ -22,6 +23,7 @@ mod reachable;
 mod report;
 mod state;
 mod static_text;
+mod unassigned;
 
 use fields::Fields;
 use report::Report;
@@ -120,6 +122,7 @@ fn machine(document: &Value, report: &mut Report) -> Option<StateMachine> {
     };
     reachable::check(&machine, &led_to, &ends, report);
     static_text::check(document, "", false, report);
+    unassigned::check(&machine, document, report);
     Some(machine)
 }
 
@@ -196,7 +199,7 @@ impl Builder<'_> {
                     Code::InvalidStateName,
                     &pointer,
                     format!("The name of a state has 1 to {NAME_MAX} characters"),
-                    None,
+                    Some("choose another name"),
                 );
             }
             if name == crate::graph::START || name == crate::graph::END {

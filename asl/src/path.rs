@@ -3,12 +3,21 @@
 //! A path with only names and indices is definite and gives the value itself; any other gives an
 //! array of what it found, empty if nothing. Names may hold characters that RFC 9535 wants quoted
 //! (`$.a-b`), as AWS allows. Indefinite paths are left to `serde_json_path`.
+//! Refuses to write, which [`ReferencePath`] does, and what else AWS's dialect has, which is in [`scan`].
 //! <https://docs.aws.amazon.com/step-functions/latest/dg/amazon-states-language-paths.html>
 
 use std::fmt;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use serde_json_path::JsonPath;
+
+mod reference;
+mod scan;
+
+pub use reference::{CannotPut, ReferencePath};
+
+pub(crate) use scan::unsupported;
+use scan::{Scanner, Token};
 
 /// Where a path begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,13 +59,6 @@ pub enum Segment {
 pub struct InvalidPath {
     path: String,
     reason: String,
-}
-
-/// A value could not be put where a reference path says: something else is in the way.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{path} names no place in the value")]
-pub struct CannotPut {
-    path: String,
 }
 
 impl InvalidPath {
@@ -109,7 +111,7 @@ impl Path {
         while !scanner.rest.is_empty() {
             match scanner.next().map_err(|reason| invalid(&reason))? {
                 Token::Segment(segment) => {
-                    canonical.push_str(&segment.to_string());
+                    canonical.push_str(&segment.standard());
                     if let Some(segments) = &mut definite {
                         segments.push(segment);
                     }
@@ -214,269 +216,16 @@ impl fmt::Display for Segment {
     }
 }
 
-enum Token {
-    Segment(Segment),
-    /// Anything only a full JSONPath engine understands, in RFC 9535's form.
-    Raw(String),
-}
-
-struct Scanner<'a> {
-    rest: &'a str,
-}
-
-impl Scanner<'_> {
-    fn next(&mut self) -> Result<Token, String> {
-        if let Some(rest) = self.rest.strip_prefix("..") {
-            self.rest = rest;
-            if self.rest.starts_with('[') {
-                let (Token::Raw(raw) | Token::Segment(Segment::Key(raw))) = self.bracket(true)?
-                else {
-                    return Err("misplaced index".to_owned());
-                };
-                return Ok(Token::Raw(format!("..{raw}")));
-            }
-            let name = self.name()?;
-            return Ok(Token::Raw(if name == "*" {
-                "..*".to_owned()
-            } else {
-                format!("..{}", Segment::Key(name))
-            }));
+impl Segment {
+    /// In RFC 9535's form.
+    fn standard(&self) -> String {
+        match self {
+            // Names in double quotes are JSON's strings.
+            Segment::Key(key) => format!("[{}]", Value::from(key.as_str())),
+            Segment::Index(index) => format!("[{index}]"),
         }
-        if let Some(rest) = self.rest.strip_prefix('.') {
-            self.rest = rest;
-            if self.rest.starts_with('[') {
-                return self.bracket(false);
-            }
-            let name = self.name()?;
-            return Ok(if name == "*" {
-                Token::Raw("[*]".to_owned())
-            } else {
-                Token::Segment(Segment::Key(name))
-            });
-        }
-        if self.rest.starts_with('[') {
-            return self.bracket(false);
-        }
-        Err(format!("unexpected '{}'", self.rest))
-    }
-
-    fn name(&mut self) -> Result<String, String> {
-        let end = self.rest.find(['.', '[']).unwrap_or(self.rest.len());
-        let (name, rest) = self.rest.split_at(end);
-        if name.is_empty()
-            || name.contains(|c: char| c.is_whitespace() || "()@'\",?=<>!&|".contains(c))
-        {
-            return Err(format!("'{name}' is not a field name"));
-        }
-        self.rest = rest;
-        Ok(name.to_owned())
-    }
-
-    /// Reads `[…]`; `raw` keeps even names and indices as text.
-    fn bracket(&mut self, raw: bool) -> Result<Token, String> {
-        let mut depth = 0_usize;
-        let mut quote = None;
-        let mut escaped = false;
-        let mut end = None;
-        for (at, c) in self.rest.char_indices() {
-            match (quote, c) {
-                _ if escaped => escaped = false,
-                (Some(_), '\\') => escaped = true,
-                (Some(open), c) if c == open => quote = None,
-                (Some(_), _) => {}
-                (None, '\'' | '"') => quote = Some(c),
-                (None, '[') => depth += 1,
-                (None, ']') => {
-                    depth -= 1;
-                    if depth == 0 {
-                        end = Some(at);
-                        break;
-                    }
-                }
-                _ => {}
-            }
-        }
-        let end = end.ok_or("[ without ]")?;
-        let (bracket, rest) = self.rest.split_at(end + 1);
-        self.rest = rest;
-        let inner = bracket[1..end].trim();
-        if raw {
-            return Ok(Token::Raw(bracket.to_owned()));
-        }
-        if let Ok(index) = inner.parse()
-            && !inner.starts_with('+')
-        {
-            return Ok(Token::Segment(Segment::Index(index)));
-        }
-        for open in ['\'', '"'] {
-            let quoted = inner
-                .strip_prefix(open)
-                .and_then(|inner| inner.strip_suffix(open));
-            if let Some(name) = quoted
-                && !name
-                    .replace("\\\\", "")
-                    .replace(&format!("\\{open}"), "")
-                    .contains(open)
-            {
-                // AWS keeps every other backslash as it is.
-                let key = name.replace(&format!("\\{open}"), &open.to_string());
-                return Ok(Token::Segment(Segment::Key(key)));
-            }
-        }
-        Ok(Token::Raw(bracket.to_owned()))
-    }
-}
-
-/// A reference path: definite, so that it names a place to write to.
-#[derive(Debug, Clone)]
-pub struct ReferencePath {
-    text: String,
-    segments: Vec<Segment>,
-}
-
-impl ReferencePath {
-    /// The path `$`.
-    pub fn whole() -> ReferencePath {
-        ReferencePath {
-            text: "$".to_owned(),
-            segments: Vec::new(),
-        }
-    }
-
-    /// Parses a reference path.
-    pub fn parse(text: &str) -> Result<ReferencePath, InvalidPath> {
-        let invalid = |reason: &str| InvalidPath {
-            path: text.to_owned(),
-            reason: reason.to_owned(),
-        };
-        let path = Path::parse(text)?;
-        if path.root != Root::Input {
-            return Err(invalid(
-                "it must begin with $ and name a place in the input",
-            ));
-        }
-        match path.query {
-            Query::Definite(segments) => Ok(ReferencePath {
-                text: path.text,
-                segments,
-            }),
-            Query::Indefinite(_) => Err(invalid("a reference path must name exactly one place")),
-        }
-    }
-
-    /// The path as written.
-    pub fn as_str(&self) -> &str {
-        &self.text
-    }
-
-    /// Whether it is `$`.
-    pub fn is_whole(&self) -> bool {
-        self.segments.is_empty()
-    }
-
-    /// Puts `value` into `target`, making objects on the way where nothing is.
-    pub fn put(&self, target: Value, value: Value) -> Result<Value, CannotPut> {
-        let mut target = target;
-        let original = || CannotPut {
-            path: self.text.clone(),
-        };
-        let mut place = &mut target;
-        for segment in &self.segments {
-            place = match (segment, place) {
-                (Segment::Key(key), Value::Object(object)) => object
-                    .entry(key.clone())
-                    .or_insert_with(|| Value::Object(Map::new())),
-                (Segment::Index(index), Value::Array(array)) => usize::try_from(*index)
-                    .ok()
-                    .and_then(|at| array.get_mut(at))
-                    .ok_or_else(original)?,
-                _ => return Err(original()),
-            };
-        }
-        *place = value;
-        Ok(target)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use expect_test::{Expect, expect};
-    use serde_json::json;
-
-    fn check(path: &str, expected: Expect) {
-        let input = json!({
-            "a": {"b-c": [1, {"d": 2}, 3], "x y": true}, "items": [{"p": 1}, {"p": 2}, {"q": 3}], "nothing": null
-        });
-        let found = match Path::parse(path) {
-            Ok(path) => path
-                .find(&input)
-                .map_or("nothing".to_owned(), |value| value.to_string()),
-            Err(error) => error.to_string(),
-        };
-        expected.assert_eq(&found);
-    }
-
-    #[test]
-    fn definite() {
-        check("$.a.b-c[1].d", expect!["2"]);
-        check("$['a']['b-c'][-1]", expect!["3"]);
-        check("$.a['x y']", expect!["true"]);
-        check("$.nothing", expect!["null"]);
-        check("$.a.missing", expect!["nothing"]);
-        check("$.items[7]", expect!["nothing"]);
-    }
-
-    #[test]
-    fn indefinite() {
-        check("$.items[*].p", expect!["[1,2]"]);
-        check("$.items[1:]", expect![[r#"[{"p":2},{"q":3}]"#]]);
-        check("$.items[0,2]", expect![[r#"[{"p":1},{"q":3}]"#]]);
-        check("$..d", expect!["[2]"]);
-        check("$.items[?(@.p > 1)]", expect![[r#"[{"p":2}]"#]]);
-        check("$.missing[*].p", expect!["[]"]);
-        check("$.a.b-c[?(@.d==2)].d", expect!["[2]"]);
-    }
-
-    #[test]
-    fn invalid() {
-        check(
-            "a.b",
-            expect!["'a.b' is not a valid path: it must begin with $"],
-        );
-        check(
-            "$.",
-            expect!["'$.' is not a valid path: '' is not a field name"],
-        );
-        check("$.a[", expect!["'$.a[' is not a valid path: [ without ]"]);
-        check(
-            "$.a b",
-            expect!["'$.a b' is not a valid path: 'a b' is not a field name"],
-        );
-    }
-
-    fn check_put(target: Value, path: &str, expected: Expect) {
-        let path = ReferencePath::parse(path).expect("a reference path");
-        let put = path.put(target, json!("new"));
-        expected.assert_eq(&put.map_or("cannot put".to_owned(), |value| value.to_string()));
-    }
-
-    #[test]
-    fn put() {
-        check_put(json!({"a": 1}), "$", expect![[r#""new""#]]);
-        check_put(
-            json!({"a": 1}),
-            "$.b.c",
-            expect![[r#"{"a":1,"b":{"c":"new"}}"#]],
-        );
-        check_put(
-            json!({"a": [1, 2]}),
-            "$.a[1]",
-            expect![[r#"{"a":[1,"new"]}"#]],
-        );
-        check_put(json!({"a": 1}), "$.a.b", expect!["cannot put"]);
-        check_put(json!([1]), "$.a", expect!["cannot put"]);
-        assert!(ReferencePath::parse("$.a[*]").is_err());
-        assert!(ReferencePath::parse("$$.a").is_err());
-    }
-}
+mod tests;

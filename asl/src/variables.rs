@@ -13,10 +13,16 @@ const INNER: [&str; 3] = ["Branches", "ItemProcessor", "Iterator"];
 
 /// Names of states with the names of the variables they read, both in order; states that read none stay away.
 pub fn variable_references(definition: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let definition = serde_json::from_str(definition).unwrap_or_default();
+    references(&definition)
+}
+
+/// The same of a definition that has been read.
+pub(crate) fn references(definition: &Value) -> BTreeMap<String, BTreeSet<String>> {
     let mut found = BTreeMap::new();
-    if let Ok(Value::Object(machine)) = serde_json::from_str(definition) {
-        let jsonata = is_jsonata(&machine, false);
-        scope(&machine, jsonata, &mut found);
+    if let Value::Object(machine) = definition {
+        let jsonata = is_jsonata(machine, false);
+        scope(machine, jsonata, &mut found);
     }
     found
 }
@@ -96,7 +102,7 @@ fn read(field: &str, value: &Value, jsonata: bool, names: &mut BTreeSet<String>)
 #[derive(Default)]
 struct Seen {
     read: BTreeSet<String>,
-    /// Bound in the expression itself: by `:=`, or as a function's parameter.
+    /// Bound in the expression itself: by `:=`, `@` or `#`, or as a function's parameter.
     bound: BTreeSet<String>,
 }
 
@@ -111,6 +117,8 @@ fn see(expression: &str, jsonata: bool) -> Seen {
         } else if jsonata && rest.starts_with("/*") {
             rest = rest.split_once("*/").map_or("", |(_, rest)| rest);
         } else if let Some(named) = rest.strip_prefix('$') {
+            let before = expression[..expression.len() - rest.len()].trim_end();
+            let is_step = jsonata && before.ends_with(['@', '#']);
             let end = named
                 .find(|c: char| !c.is_alphanumeric() && c != '_')
                 .unwrap_or(named.len());
@@ -129,7 +137,7 @@ fn see(expression: &str, jsonata: bool) -> Seen {
             if name.is_empty() || (jsonata && (name == "states" || next.starts_with('('))) {
                 continue;
             }
-            if parameters || next.starts_with(":=") {
+            if parameters || is_step || next.starts_with(":=") {
                 seen.bound.insert(name.to_owned());
             } else {
                 seen.read.insert(name.to_owned());
@@ -202,8 +210,9 @@ mod tests {
                 "C": {"Type": "Pass", "Output": "$no", "Comment": "{ % $no % }"},
                 "D": {"Type": "Pass", "QueryLanguage": "JSONPath", "InputPath": "$path"},
                 "E": {"Type": "Pass", "Output": "{% /* $no */ $$.x %}"},
+                "F": {"Type": "Pass", "Output": "{% $states.input.a@$no#$i.(b[$i = $step]) %}"},
             }),
-            expect![[r#"{"A":["count","list"],"B":["outer"],"D":["path"]}"#]],
+            expect![[r#"{"A":["count","list"],"B":["outer"],"D":["path"],"F":["step"]}"#]],
         );
     }
 

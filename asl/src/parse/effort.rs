@@ -142,14 +142,14 @@ impl Builder<'_> {
             self.report.error(
                 &at,
                 "ErrorEquals must be an array of at least one error's name",
-                None,
+                Some("name the errors, or States.ALL for any"),
             );
         }
         if errors.iter().any(|error| error == "States.ALL") && (errors.len() > 1 || !last) {
             self.report.error(
                 &at,
                 "States.ALL must stand alone and in the last place",
-                None,
+                Some("put it into an entry of its own behind the others"),
             );
         }
         errors

@@ -118,11 +118,8 @@ impl<'a> Fields<'a> {
     }
 
     fn wrong(&self, name: &str, wanted: &str, value: &Value, report: &mut Report) {
-        report.error(
-            &self.at(name),
-            format!("{name} must be {wanted}, not {}", kind(value)),
-            None,
-        );
+        let message = format!("{name} must be {wanted}, not {}", kind(value));
+        report.error(&self.at(name), message, in_quotes(value));
     }
 
     pub(super) fn missing(&self, name: &str, report: &mut Report) {
@@ -130,7 +127,7 @@ impl<'a> Fields<'a> {
             "RoleArn" => format!("The field '{name}' is required but was missing"),
             _ => format!("These fields are required: [{name}]"),
         };
-        report.error(&self.pointer, message, None);
+        report.error(&self.pointer, message, Some(&format!("add {name}")));
     }
 
     pub(super) fn text(&self, name: &'static str, report: &mut Report) -> Option<String> {
@@ -197,7 +194,7 @@ impl<'a> Fields<'a> {
                 "{name} must be a whole number from {least} to {MOST}, not {}",
                 shown(value)
             );
-            report.error(&self.at(name), message, None);
+            report.error(&self.at(name), message, in_quotes(value));
         }
         number
     }
@@ -327,6 +324,12 @@ fn kind(value: &Value) -> &'static str {
         Value::Array(_) => "an array",
         Value::Object(_) => "an object",
     }
+}
+
+/// What to do about a number, or true or false, that is written as text.
+fn in_quotes(value: &Value) -> Option<&'static str> {
+    let inner = serde_json::from_str(value.as_str()?);
+    matches!(inner, Ok(Value::Number(_) | Value::Bool(_))).then_some("remove the quotes")
 }
 
 fn shown(value: &Value) -> String {

@@ -100,30 +100,36 @@ fn advise(machine: &StateMachine, scope: &Scope, ends: &HashSet<StateId>, report
             break;
         }
     }
-    let unreached = scope.states.iter().find(|id| !reached.contains(id));
-    if let Some(&id) = unreached
-        && !report.is_fatal()
-    {
-        let message = format!("No way leads from the start to {}", machine.state(id).name);
-        let hint = Some("remove the states that lead only to each other, or lead to one of them");
-        report.warning(Code::Advice, &place(machine, id), message, hint);
+    if !report.is_fatal() {
+        for &id in scope.states.iter().filter(|id| !reached.contains(id)) {
+            let message = format!("No way leads from the start to {}", machine.state(id).name);
+            let hint =
+                Some("remove the states that lead only to each other, or lead to one of them");
+            report.warning(Code::Advice, &place(machine, id), message, hint);
+        }
     }
-    let trapped = scope
-        .states
+    // Where there is no way back: what can end does not end any more from here on.
+    let is_trapped = |id: &StateId| reached.contains(id) && !ending.contains(id);
+    let from_outside: HashSet<StateId> = reached
         .iter()
-        .find(|id| reached.contains(id) && !ending.contains(id));
-    if let Some(&id) = trapped {
-        let message = format!(
-            "Once {} is entered, no way leads to an end",
-            machine.state(id).name
-        );
-        let hint = Some("give one of the states that follow it a way out, or End");
-        report.warning(Code::Advice, &place(machine, id), message, hint);
+        .filter(|id| !is_trapped(id))
+        .flat_map(|&id| successors(machine.state(id)))
+        .chain([scope.start])
+        .collect();
+    for &id in &scope.states {
+        if is_trapped(&id) && from_outside.contains(&id) {
+            let message = format!(
+                "Once {} is entered, no way leads to an end",
+                machine.state(id).name
+            );
+            let hint = Some("give one of the states that follow it a way out, or End");
+            report.warning(Code::Advice, &place(machine, id), message, hint);
+        }
     }
 }
 
 /// The pointer to a state.
-fn place(machine: &StateMachine, id: StateId) -> String {
+pub(super) fn place(machine: &StateMachine, id: StateId) -> String {
     let mut tokens = Vec::new();
     let mut at = Some(id);
     while let Some(id) = at {

@@ -10,7 +10,7 @@ use crate::path::{Path, ReferencePath};
 use crate::template::Expression;
 use crate::timestamp;
 
-use super::fields::{Fields, pointer};
+use super::fields::{Fields, closest, pointer};
 use super::integration;
 use super::{Builder, Names};
 
@@ -47,10 +47,13 @@ impl Builder<'_> {
             Some("Succeed" | "Fail") => None,
             _ => self.assign(fields, jsonata, ""),
         };
-        let Some(kind) = kind else { return };
-        let Some(kind) = StateKind::from_name(&kind) else {
+        let Some(name) = kind else { return };
+        let Some(kind) = StateKind::from_name(&name) else {
             let message = "The field 'Type' should have one of these values: [Task, Wait, Pass, Succeed, Fail, Choice, Parallel, Map]";
-            self.report.error(&fields.at("Type"), message, None);
+            let names = StateKind::ALL.iter().map(|kind| kind.as_str());
+            let hint = closest(&name, names).map(|close| format!("did you mean {close}?"));
+            self.report
+                .error(&fields.at("Type"), message, hint.as_deref());
             return;
         };
         let next = match kind {
@@ -143,7 +146,8 @@ impl Builder<'_> {
             }
             (None, Some(true)) => Some(Next::End),
             (None, _) => {
-                if !fields.has("Next") {
+                let is_unreadable = end.is_none() && fields.has("End");
+                if !fields.has("Next") && !is_unreadable {
                     self.report.error(
                         fields.pointer(),
                         "the state goes nowhere",

@@ -1,11 +1,13 @@
 //! Owns the warnings about texts that look like expressions where none is evaluated.
 //!
-//! Refuses states in JSONata, in which every text says itself whether it is an expression.
+//! Refuses states in JSONata, in which every text says itself whether it is an expression, and texts in
+//! the other language, which [`dialect`] finds.
 
 use serde_json::{Map, Value};
 
 use crate::diagnose::Code;
 
+use super::dialect;
 use super::fields::pointer;
 use super::report::Report;
 
@@ -32,7 +34,9 @@ pub(super) fn check(scope: &Value, at: &str, jsonata: bool, report: &mut Report)
             continue;
         };
         let language = fields.get("QueryLanguage").and_then(Value::as_str);
-        if !language.map_or(jsonata, |language| language == "JSONata") {
+        let jsonata = language.map_or(jsonata, |language| language == "JSONata");
+        dialect::look(fields, &at, jsonata, report);
+        if !jsonata {
             look(fields, &at, report);
         }
         for field in ["ItemProcessor", "Iterator"] {

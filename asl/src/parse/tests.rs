@@ -44,16 +44,16 @@ fn missing_and_unknown() {
         r#"{"States": {"A": {"Type": "Task", "Resuorce": "arn:x", "End": true}, "B": {"Tpye": "Pass"}}}"#,
         expect![[r#"
             no machine
-            error at /: These fields are required: [StartAt]
-            error at /States/A: These fields are required: [Resource]
+            error at /: These fields are required: [StartAt] (add StartAt)
+            error at /States/A: These fields are required: [Resource] (add Resource)
             error at /States/A/Resuorce: Field 'Resuorce' is not supported (did you mean Resource?)
-            error at /States/B: These fields are required: [Type]"#]],
+            error at /States/B: These fields are required: [Type] (add Type)"#]],
     );
     check(
         r#"{"StartAt": "A", "States": {"A": {"Type": "Tsk", "End": true}}}"#,
         expect![[r#"
             no machine
-            error at /States/A/Type: The field 'Type' should have one of these values: [Task, Wait, Pass, Succeed, Fail, Choice, Parallel, Map]"#]],
+            error at /States/A/Type: The field 'Type' should have one of these values: [Task, Wait, Pass, Succeed, Fail, Choice, Parallel, Map] (did you mean Task?)"#]],
     );
     check(
         r#"{"StartAt": "A", "States": {}}"#,
@@ -117,16 +117,16 @@ fn values() {
             no machine
             error at /States/A/InputPath: Value must be a valid JSONPath. (it must begin with $)
             error at /States/A/Resource: Resource must be an ARN (name a function as arn:aws:lambda:<region>:<account>:function:<name>, with :<alias> if any)
-            error at /States/A/Retry/0/ErrorEquals: States.ALL must stand alone and in the last place
+            error at /States/A/Retry/0/ErrorEquals: States.ALL must stand alone and in the last place (put it into an entry of its own behind the others)
             error at /States/A/Retry/0/BackoffRate: BackoffRate must be at least 1.0
-            error at /States/A/Retry/1/ErrorEquals: ErrorEquals must be an array of at least one error's name
+            error at /States/A/Retry/1/ErrorEquals: ErrorEquals must be an array of at least one error's name (name the errors, or States.ALL for any)
             error at /States/A/Retry/2/MaxDelaySeconds: MaxDelaySeconds must be at most 31622400
-            error at /States/A/Catch/0: These fields are required: [ErrorEquals]
+            error at /States/A/Catch/0: These fields are required: [ErrorEquals] (add ErrorEquals)
             error at /States/A/ResultPath: Value is not a Reference Path (a reference path must name exactly one place)
             error at /States/A/Parameters/x.$: The value for the field 'x.$' must be a valid JSONPath or a valid intrinsic function call ('nothing' is neither a path (it would begin with $) nor an intrinsic function (States.…))
             error at /States/A/Parameters/y/z.$: The value for the field 'z.$' must be a valid JSONPath or a valid intrinsic function call (the value of a field ending in .$ must be a string, not 5)
             error at /States/A/TimeoutSeconds: TimeoutSeconds must be a whole number from 1 to 99999999, not 0
-            error at /States/A/HeartbeatSeconds: HeartbeatSeconds must be a whole number from 1 to 99999999, not a string"#]],
+            error at /States/A/HeartbeatSeconds: HeartbeatSeconds must be a whole number from 1 to 99999999, not a string (remove the quotes)"#]],
     );
 }
 
@@ -167,7 +167,7 @@ fn distributed() {
         expect![[r#"
             no machine
             error at /States/A/Label: a label has 1 to 40 characters, and no spaces, brackets, wildcards or special ones
-            error at /States/A/ItemReader/ReaderConfig: These fields are required: [CSVHeaders]
+            error at /States/A/ItemReader/ReaderConfig: These fields are required: [CSVHeaders] (add CSVHeaders)
             error at /States/A/ItemBatcher: the batcher does not say how large a batch is (add MaxItemsPerBatch or MaxInputBytesPerBatch)"#]],
     );
     check(
@@ -236,6 +236,7 @@ fn ways_that_lead_nowhere() {
         expect![[r#"
             machine
             warning at /States/D: No way leads from the start to D (remove the states that lead only to each other, or lead to one of them)
+            warning at /States/F: No way leads from the start to F (remove the states that lead only to each other, or lead to one of them)
             warning at /States/B: Once B is entered, no way leads to an end (give one of the states that follow it a way out, or End)"#]],
     );
 }
@@ -269,7 +270,7 @@ fn names() {
         expect![[r#"
             no machine
             error at /States/P/Branches/0/States/A: Duplicate State name: A (names are unique in the whole state machine)
-            error at /States/P/Branches/1/States/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx: The name of a state has 1 to 80 characters"#]],
+            error at /States/P/Branches/1/States/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx: The name of a state has 1 to 80 characters (choose another name)"#]],
     );
 }
 
@@ -299,14 +300,14 @@ fn jsonata() {
         expect![[r#"
             no machine
             error at /States/A/Choices/0/Condition: Condition must be true, false or a JSONata expression
-            error at /States/A/Choices/1: These fields are required: [Condition]
+            error at /States/A/Choices/1: These fields are required: [Condition] (add Condition)
             error at /States/A/Choices/2/Condition: Invalid JSONata expression: S0302: No terminating / in regular expression (at character 2)
             error at /States/B/Timestamp: Seconds and Timestamp exclude each other (keep one of them)
             error at /States/C: the state does not say how long to wait (add one of Seconds, Timestamp)
             error at /States/D/Items: Items must be an array or a JSONata expression that gives one
             error at /States/D/MaxConcurrency: MaxConcurrency must be a whole number from 0 to 99999999, not a string
             error at /States/D/ToleratedFailurePercentage: ToleratedFailurePercentage must be from 0 to 100
-            error at /States/F/Credentials: The field 'RoleArn' is required but was missing
+            error at /States/F/Credentials: The field 'RoleArn' is required but was missing (add RoleArn)
             error at /States/F/TimeoutSeconds: TimeoutSeconds must be a whole number from 1 to 99999999, not 0
             error at /States/G/QueryLanguage: 'QueryLanguage' can not be 'JSONPath' if set to 'JSONata' for whole state machine (remove it, or set QueryLanguage in the states that use JSONata only)"#]],
     );
@@ -333,5 +334,103 @@ fn jsonata() {
             error at /States/C/Output: $states.errorOutput is not accessible in this field
             error at /States/C/Catch/0/Output/1: $states.result is not accessible in this field
             error at /States/C/Arguments: $states.result is not accessible in this field"#]],
+    );
+}
+
+#[test]
+fn cycles() {
+    // B and C never end, nor do E and F; a Catch is a way out of G.
+    check(
+        r#"{"StartAt": "A", "States": {
+            "A": {"Type": "Choice", "Choices": [{"Variable": "$.a", "IsNull": true, "Next": "B"}, {"Variable": "$.a", "IsString": true, "Next": "F"}], "Default": "G"},
+            "B": {"Type": "Pass", "Next": "C"}, "C": {"Type": "Wait", "Seconds": 1, "Next": "B"},
+            "E": {"Type": "Pass", "Next": "F"}, "F": {"Type": "Choice", "Choices": [{"Variable": "$.a", "IsString": true, "Next": "E"}], "Default": "F"},
+            "G": {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Next": "G", "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "H"}]},
+            "H": {"Type": "Succeed"}}}"#,
+        expect![[r#"
+            machine
+            warning at /States/B: Once B is entered, no way leads to an end (give one of the states that follow it a way out, or End)
+            warning at /States/F: Once F is entered, no way leads to an end (give one of the states that follow it a way out, or End)"#]],
+    );
+    // The start may be one of them.
+    check(
+        r#"{"StartAt": "A", "States": {"A": {"Type": "Pass", "Next": "B"}, "B": {"Type": "Pass", "Next": "A"},
+            "C": {"Type": "Pass", "Next": "D"}, "D": {"Type": "Choice", "Choices": [{"Variable": "$.a", "IsString": true, "Next": "C"}], "Default": "E"}, "E": {"Type": "Fail"}}}"#,
+        expect![[r#"
+            machine
+            warning at /States/C: No way leads from the start to C (remove the states that lead only to each other, or lead to one of them)
+            warning at /States/D: No way leads from the start to D (remove the states that lead only to each other, or lead to one of them)
+            warning at /States/E: No way leads from the start to E (remove the states that lead only to each other, or lead to one of them)
+            warning at /States/A: Once A is entered, no way leads to an end (give one of the states that follow it a way out, or End)"#]],
+    );
+}
+
+#[test]
+fn wrong_types() {
+    check(
+        r#"{"StartAt": 1, "Comment": [], "TimeoutSeconds": "60", "States": {"A": {"Type": "pass", "End": true}, "B": {"Type": "Pass", "End": "true"}, "C": []}}"#,
+        expect![[r#"
+            no machine
+            error at /Comment: Comment must be a string, not an array
+            error at /TimeoutSeconds: TimeoutSeconds must be a whole number from 1 to 99999999, not a string (remove the quotes)
+            error at /StartAt: StartAt must be a string, not a number
+            error at /States/A/Type: The field 'Type' should have one of these values: [Task, Wait, Pass, Succeed, Fail, Choice, Parallel, Map] (did you mean Pass?)
+            error at /States/B/End: End must be true or false, not a string (remove the quotes)
+            error at /States/C: This must be an object, not an array"#]],
+    );
+    check(
+        r#"{"StartAt": "A", "States": []}"#,
+        expect![[r#"
+        no machine
+        error at /States: States must be an object, not an array"#]],
+    );
+}
+
+#[test]
+fn the_other_language() {
+    check(
+        r#"{"QueryLanguage": "JSONata", "StartAt": "A", "States": {
+            "A": {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Arguments": {"a.$": "$.x", "b": ["$$.Execution.Id", "States.UUID()"], "c": "$5", "d": "{% $states.input.x[$ > 1] %}"},
+                "Output": "{% $.x %}", "Next": "B"},
+            "B": {"Type": "Wait", "Seconds": "{% $$.State.x %}", "Next": "C"},
+            "C": {"Type": "Succeed", "Output": ["{% $eval('1') %}", "{% name %}", "{% $$ %}", "{% $states.input.{'a': name, 'b': $} %}", "{% $x := 1 %}"]}}}"#,
+        expect![[r#"
+            machine
+            warning at /States/A/Arguments/a.$: The text looks like JSONPath, but the state's QueryLanguage is JSONata: it is taken as it is (write it in JSONata between {% and %}, with $states.input for $ and $states.context for $$)
+            warning at /States/A/Arguments/b/0: The text looks like JSONPath, but the state's QueryLanguage is JSONata: it is taken as it is (write it in JSONata between {% and %}, with $states.input for $ and $states.context for $$)
+            warning at /States/A/Arguments/b/1: The text looks like JSONPath, but the state's QueryLanguage is JSONata: it is taken as it is (write it in JSONata between {% and %}, with $states.input for $ and $states.context for $$)
+            warning at /States/A/Output: The expression begins with $, $$ or the name of a field, which stand for nothing in a state machine (begin with $states.input for the input, with $states.context for the context)
+            warning at /States/B/Seconds: The expression begins with $, $$ or the name of a field, which stand for nothing in a state machine (begin with $states.input for the input, with $states.context for the context)
+            warning at /States/C/Output/0: AWS leaves $eval out of JSONata (use $parse to read JSON)
+            warning at /States/C/Output/1: The expression begins with $, $$ or the name of a field, which stand for nothing in a state machine (begin with $states.input for the input, with $states.context for the context)
+            warning at /States/C/Output/2: The expression begins with $, $$ or the name of a field, which stand for nothing in a state machine (begin with $states.input for the input, with $states.context for the context)"#]],
+    );
+    check(
+        r#"{"StartAt": "A", "States": {
+            "A": {"Type": "Pass", "Parameters": {"a": "{% $states.input %}", "n.$": "$.list.length()", "m.$": "States.Array($.x[?(length(@.y) > 1)], 'max()')", "o": "$.a.max()"}, "Next": "B"},
+            "B": {"Type": "Map", "ItemsPath": "$.x[?(@.y == $.z)]", "ItemProcessor": {"StartAt": "C", "States": {"C": {"Type": "Choice", "Choices": [{"Variable": "$.a.size()", "IsPresent": true, "Next": "D"}], "Default": "D"}, "D": {"Type": "Pass", "Result": "{% 1 %}", "End": true}}}, "End": true}}}"#,
+        expect![[r#"
+            machine
+            warning at /States/A/Parameters/a: The text looks like JSONata, but the state's QueryLanguage is JSONPath: it is taken as it is (set QueryLanguage to JSONata)
+            warning at /States/A/Parameters/n.$: Step Functions does not support functions in paths (use an intrinsic function, or set QueryLanguage to JSONata)
+            warning at /States/A/Parameters/m.$: Step Functions does not support functions in filters (use an intrinsic function, or set QueryLanguage to JSONata)
+            warning at /States/A/Parameters/o: The value of 'o' looks like an expression, but is taken as it is (call the field o.$ to have it evaluated)
+            warning at /States/B/ItemsPath: Step Functions does not support other values of the input in filters (use an intrinsic function, or set QueryLanguage to JSONata)
+            warning at /States/B/ItemProcessor/States/C/Choices/0/Variable: Step Functions does not support functions in paths (use an intrinsic function, or set QueryLanguage to JSONata)"#]],
+    );
+}
+
+#[test]
+fn variables_that_nothing_assigns() {
+    check(
+        r#"{"StartAt": "A", "States": {
+            "A": {"Type": "Pass", "Assign": {"count.$": "$.n", "list": []}, "Next": "P"},
+            "P": {"Type": "Map", "ItemsPath": "$list", "End": true, "ItemProcessor": {"StartAt": "B", "States": {
+                "B": {"Type": "Pass", "Parameters": {"n.$": "$cuont", "m.$": "$count"}, "Next": "C"},
+                "C": {"Type": "Pass", "QueryLanguage": "JSONata", "Output": "{% $map($list, $string) & $elsewhere %}", "End": true}}}}}}"#,
+        expect![[r#"
+            machine
+            warning at /States/P/ItemProcessor/States/B: B reads the variable cuont, which no state assigns (did you mean count?)
+            warning at /States/P/ItemProcessor/States/C: C reads the variable elsewhere, which no state assigns (assign it in an earlier state)"#]],
     );
 }
