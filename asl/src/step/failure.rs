@@ -28,8 +28,11 @@ pub(super) enum FailureKind {
     Heartbeat,
     /// Too much data from a Parallel or Map state: `States.ALL` does not take it.
     TooLarge,
-    /// `States.QueryEvaluationError`, with the place of the expression.
-    Evaluation(Option<String>),
+    /// `States.QueryEvaluationError`, with the place of the expression and the state it is in.
+    Evaluation {
+        location: Option<String>,
+        state: String,
+    },
     /// `States.Runtime`: ends the execution whatever is around it.
     Runtime,
 }
