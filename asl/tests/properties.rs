@@ -43,14 +43,15 @@ fn a_full_history_ends_the_execution() {
     let looping = (1..)
         .map(Case::new)
         .filter(|case| case.definition.to_string().contains("MathAdd($.n, -1)"));
-    let mut coverage = Coverage::default();
-    for mut case in looping.take(2) {
+    for mut case in looping.take(20) {
         case.faults.input["n"] = ENDLESS.into();
         case.faults.silent = 0;
         match case.run() {
-            Ok(seen) => coverage.add(&seen),
+            // Not all of them come to their loop.
+            Ok(seen) if seen.missing().contains(&"history full") => {}
+            Ok(_) => return,
             Err(broken) => panic!("{}\n{:#}", broken.message, case.definition),
         }
     }
-    assert!(!coverage.missing().contains(&"history full"), "{coverage}");
+    panic!("no history was filled");
 }
