@@ -30,7 +30,11 @@ fn main() {
     // What a case panics with is told with the case.
     std::panic::set_hook(Box::new(|_| {}));
     let mut coverage = Coverage::default();
-    for seed in seed..seed.saturating_add(machines) {
+    let first = seed;
+    for seed in first..first.saturating_add(machines) {
+        if (seed - first) % 10_000 == 9_999 {
+            eprintln!("{} machines", seed - first + 1);
+        }
         let case = Case::new(seed);
         match case.run() {
             Ok(seen) => coverage.add(&seen),
@@ -50,7 +54,7 @@ fn main() {
     let seconds = begun.elapsed().as_secs_f64();
     print!("{coverage}");
     println!(
-        "{machines} machines from seed {seed}, {:.0} a second",
+        "{machines} machines from seed {first}, {:.0} a second",
         machines as f64 / seconds
     );
     let missing = coverage.missing();
