@@ -506,3 +506,44 @@ fn timestamps() {
         timestamp::format(ms);
     }
 }
+
+#[test]
+fn jsonata_that_is_much_work() {
+    let states = json!({"text": "x".repeat(20_000), "numbers": (0..1_500).collect::<Vec<u32>>()});
+    for expression in [
+        "$match($states.text, /(x?x?){50}y/)",
+        "$match($states.text, /((x?x?){99}){99}y/)",
+        "$replace($states.text, /(x+)+y/, 'z')",
+        "$contains($states.text, /(x|xx|xxx)*y$/)",
+        "$split($states.text, '')",
+        "$pad('x', 1e11)",
+        "$distinct($states.numbers)",
+        "$sort($states.numbers, function($a, $b) { $a < $b })",
+        "$states.numbers[$ in $states.numbers]",
+        "$join($states.numbers.$string(), $states.text)",
+        "**.**.**.**",
+        "$reduce([1..60], function($a, $b) { $merge([{'a': $a}, {'b': $a}]) }, {})",
+        "$formatNumber(1, $states.text)",
+        "$formatBase(9007199254740991, 2)",
+        "$power(10, 1e9)",
+        "$eval('1')",
+        "$zip($states.numbers, $states.numbers, $states.numbers)",
+    ] {
+        let Ok(expression) = Expression::parse(expression) else {
+            continue;
+        };
+        let world = World::new(0).with("states", &states);
+        // A step is bounded work, and there are so many steps at most; what is given is bounded with them.
+        if let Ok(Some(value)) = expression.evaluate(&world, &mut Random::new(1)) {
+            assert!(
+                value.to_string().len() < 64 << 20,
+                "{}",
+                expression.source()
+            );
+        }
+    }
+    assert!(Expression::parse(&"(".repeat(50_000)).is_err());
+    assert!(Expression::parse(&format!("{}1", "-".repeat(50_000))).is_err());
+    assert!(Expression::parse(&format!("a{}", "[b".repeat(50_000))).is_err());
+    assert!(Expression::parse(&format!("/{}x/", "(".repeat(50_000))).is_err());
+}
