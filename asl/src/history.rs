@@ -119,7 +119,12 @@ impl Fold {
             MapIterationAborted => self.iteration(event, before, VisitStatus::Aborted),
             MapStateSucceeded | MapRunSucceeded => self.container(before, StateKind::Map),
             ParallelStateSucceeded => self.container(before, StateKind::Parallel),
-            MapStateFailed | MapRunFailed => self.container_failed(event, before, StateKind::Map),
+            MapStateFailed => self.container_failed(event, before, StateKind::Map),
+            // The Map state itself is yet to fail, unless it tries again.
+            MapRunFailed => Place {
+                failed: false,
+                ..self.container_failed(event, before, StateKind::Map)
+            },
             ParallelStateFailed => self.container_failed(event, before, StateKind::Parallel),
             MapStateAborted | MapRunAborted => self.aborted(before, StateKind::Map, at_ms),
             ParallelStateAborted => self.aborted(before, StateKind::Parallel, at_ms),
@@ -178,10 +183,7 @@ impl Fold {
                 self.fail(event, before);
                 before
             }
-            EvaluationFailed => {
-                self.fail(event, before);
-                before
-            }
+            EvaluationFailed => self.evaluation_failed(event, before),
             MapRunStarted | MapRunRedriven => before,
             kind => match entered(kind) {
                 Some(kind) => self.enter(event, kind, before),
@@ -212,6 +214,8 @@ impl Fold {
     fn fail(&mut self, event: &HistoryEvent, place: Place) {
         if let Some(visit) = self.at(place) {
             visit.status = VisitStatus::Retrying;
+            // After a redrive it may be one that was given up before.
+            visit.exited_at_ms = None;
             visit.error = event.details.error.clone();
             visit.cause = event.details.cause.clone();
         }

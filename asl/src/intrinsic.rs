@@ -6,6 +6,7 @@
 use serde_json::Value;
 
 use crate::context::Scene;
+use crate::measure::{MADE_MAX, weight};
 use crate::path::Path;
 use crate::template::{InvalidExpression, Trouble};
 
@@ -57,8 +58,9 @@ impl Call {
     /// Its value.
     pub fn evaluate(&self, scene: &mut Scene<'_>) -> Result<Value, Trouble> {
         let mut values = Vec::with_capacity(self.arguments.len());
+        let mut made = 0;
         for argument in &self.arguments {
-            values.push(match argument {
+            let value = match argument {
                 Argument::Literal(value) => value.clone(),
                 Argument::Path(path) => {
                     scene.find(path).ok_or_else(|| Trouble::MissingArgument {
@@ -67,7 +69,12 @@ impl Call {
                     })?
                 }
                 Argument::Call(call) => call.evaluate(scene)?,
-            });
+            };
+            made += weight(&value, MADE_MAX);
+            if made > MADE_MAX {
+                return Err(Trouble::TooLarge);
+            }
+            values.push(value);
         }
         let value = self.function.call(values, scene.random);
         value.map_err(|reason| Trouble::Function {

@@ -17,6 +17,7 @@ mod isolate;
 pub mod jsonata;
 pub mod layout;
 pub mod machine;
+mod measure;
 pub mod parse;
 pub mod path;
 pub mod query;

@@ -11,6 +11,9 @@ use std::fmt;
 use serde_json::Value;
 use serde_json_path::JsonPath;
 
+use crate::measure::{MADE_MAX, weight};
+
+mod cost;
 mod reference;
 mod scan;
 
@@ -41,7 +44,15 @@ pub struct Path {
 #[derive(Debug, Clone)]
 enum Query {
     Definite(Vec<Segment>),
-    Indefinite(JsonPath),
+    Indefinite(Box<Indefinite>),
+}
+
+/// A path that may find many things.
+#[derive(Debug, Clone)]
+struct Indefinite {
+    path: JsonPath,
+    /// As RFC 9535 writes it.
+    text: String,
 }
 
 /// One step of a definite path.
@@ -125,8 +136,12 @@ impl Path {
         let query = match definite {
             Some(segments) => Query::Definite(segments),
             None => {
+                cost::check(&canonical).map_err(|reason| invalid(&reason))?;
                 let parsed = JsonPath::parse(&canonical);
-                Query::Indefinite(parsed.map_err(|error| invalid(&error.to_string()))?)
+                Query::Indefinite(Box::new(Indefinite {
+                    path: parsed.map_err(|error| invalid(&error.to_string()))?,
+                    text: canonical,
+                }))
             }
         };
         Ok(Path {
@@ -160,13 +175,22 @@ impl Path {
         }
     }
 
-    /// What it finds in what it begins at; `None` if it is definite and finds nothing.
+    /// What it finds in what it begins at; `None` if it is definite and finds nothing, or if looking would take
+    /// too long.
     pub fn find(&self, root: &Value) -> Option<Value> {
         match &self.query {
             Query::Definite(segments) => find(segments, root).cloned(),
-            Query::Indefinite(query) => Some(Value::Array(
-                query.query(root).all().into_iter().cloned().collect(),
-            )),
+            Query::Indefinite(query) => {
+                if cost::of(&query.text, root) > cost::MOST {
+                    return None;
+                }
+                let found = query.path.query(root).all();
+                let weights = found.iter().map(|found| weight(found, MADE_MAX));
+                if weights.sum::<usize>() > MADE_MAX {
+                    return None;
+                }
+                Some(Value::Array(found.into_iter().cloned().collect()))
+            }
         }
     }
 

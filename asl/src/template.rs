@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::context::Scene;
 use crate::intrinsic::Call;
+use crate::measure::{MADE_MAX, weight};
 use crate::path::{Path, Root};
 use crate::query::{Query, QueryTrouble};
 
@@ -67,6 +68,8 @@ pub enum Trouble {
         /// The path as written.
         path: String,
     },
+    /// More came of it than a state can take.
+    TooLarge,
     /// An expression in JSONata gave nothing, or not what it must.
     Query(Box<QueryTrouble>),
 }
@@ -125,6 +128,11 @@ impl Template {
 
     /// Its value.
     pub fn evaluate(&self, scene: &mut Scene<'_>) -> Result<Value, FieldTrouble> {
+        self.make(scene, &mut 0)
+    }
+
+    /// Its value; `made` is how much was made so far.
+    fn make(&self, scene: &mut Scene<'_>, made: &mut usize) -> Result<Value, FieldTrouble> {
         match self {
             Template::Literal(value) => Ok(value.clone()),
             Template::Query(query) => query.evaluate(scene).map_err(|trouble| FieldTrouble {
@@ -133,7 +141,7 @@ impl Template {
             }),
             Template::Array(elements) => elements
                 .iter()
-                .map(|element| element.evaluate(scene))
+                .map(|element| element.make(scene, made))
                 .collect::<Result<_, _>>()
                 .map(Value::Array),
             Template::Object(fields) => {
@@ -141,9 +149,14 @@ impl Template {
                 // AWS moves computed fields behind the others; their order is settled when parsing.
                 for (name, field) in fields {
                     let value = match field {
-                        Field::Template(template) => template.evaluate(scene)?,
+                        Field::Template(template) => template.make(scene, made)?,
                         Field::Computed(expression) => {
-                            expression.evaluate(scene).map_err(|trouble| FieldTrouble {
+                            let value = expression.evaluate(scene).and_then(|value| {
+                                *made += weight(&value, MADE_MAX);
+                                let fits = *made <= MADE_MAX;
+                                fits.then_some(value).ok_or(Trouble::TooLarge)
+                            });
+                            value.map_err(|trouble| FieldTrouble {
                                 field: format!("{name}.$"),
                                 trouble,
                             })?

@@ -50,7 +50,8 @@ impl Fold {
                         && visit.parent.map(|parent| parent.entered_event_id) == entered
                 })
             });
-            if let Some(failed) = failed {
+            // Else it failed with what is known of it already: its Map Run, or an expression of its own.
+            if let Some(failed) = failed.or(place.visit) {
                 error = self.visits[failed].error.clone();
                 cause = self.visits[failed].cause.clone();
             }

@@ -27,6 +27,37 @@ impl Fold {
         before
     }
 
+    /// An evaluation on the way into a state looks back to what came before the state, so the state's name
+    /// tells more than the place.
+    pub(super) fn evaluation_failed(&mut self, event: &HistoryEvent, before: Place) -> Place {
+        let name = event.details.state.as_deref();
+        let is_it =
+            |visit: &Visit| Some(visit.state.as_str()) == name && visit.exited_at_ms.is_none();
+        let around = self.container_that(before, is_it);
+        let mut place = before;
+        if around.visit.is_some_and(|visit| is_it(&self.visits[visit])) {
+            place = around;
+        } else {
+            let container = before
+                .visit
+                .map(|visit| self.visits[visit].entered_event_id);
+            let entered = self.visits.iter().rposition(|visit| {
+                let inside = visit.parent.map(|parent| parent.entered_event_id);
+                let beside = visit.parent == before.parent;
+                is_it(visit) && (beside || inside.is_some() && inside == container)
+            });
+            if let Some(entered) = entered {
+                place = Place {
+                    visit: Some(entered),
+                    parent: self.visits[entered].parent,
+                    failed: false,
+                };
+            }
+        }
+        self.fail(event, place);
+        place
+    }
+
     /// Finds the state in which the error arose that ends the execution.
     fn blame(&mut self, event: &HistoryEvent, before: Place) {
         let details = &event.details;
@@ -60,6 +91,10 @@ impl Fold {
             Some(count) => u32::try_from(count).unwrap_or(self.redrive_count),
             None => self.redrive_count + 1,
         };
+        // What failed goes on, so that it may fail again.
+        for place in self.places.iter_mut().flatten() {
+            place.failed = false;
+        }
         // The one state of the machine itself that was entered and not exited goes on.
         let resumed = self.visits.iter().rposition(|visit| {
             visit.parent.is_none()

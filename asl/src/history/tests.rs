@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// One event in a line: id, previous id, type, and `name`, `#index`, `!error` or `=length`.
+/// One event in a line: id, previous id, type, and `name`, `@state`, `#index`, `!error` or `=length`.
 fn events(lines: &str) -> Vec<HistoryEvent> {
     let parse = |line: &str| {
         let mut words = line.split_whitespace();
@@ -20,6 +20,10 @@ fn events(lines: &str) -> Vec<HistoryEvent> {
             details: Default::default(),
         };
         for word in words {
+            if let Some(state) = word.strip_prefix('@') {
+                event.details.state = Some(state.to_owned());
+                continue;
+            }
             match (
                 word.strip_prefix('#'),
                 word.strip_prefix('!'),
@@ -234,4 +238,57 @@ fn a_gap_loses_no_later_event() {
         .collect();
     assert_eq!(names, ["A", "B"]);
     assert_eq!(fold.last_event_id(), 9);
+}
+
+#[test]
+fn an_evaluation_that_fails_on_the_way_in_belongs_to_the_state_it_names() {
+    check(
+        "1 0 ExecutionStarted
+         2 0 PassStateEntered A
+         3 2 PassStateExited A
+         4 3 PassStateEntered B
+         5 3 EvaluationFailed @B !States.QueryEvaluationError
+         6 5 ExecutionFailed !States.QueryEvaluationError
+         7 6 ExecutionRedriven
+         8 5 EvaluationFailed @B !States.QueryEvaluationError
+         9 8 ExecutionFailed !States.QueryEvaluationError",
+        expect_test::expect![[r#"
+            2 A Succeeded attempts=0
+            4 B Failed attempts=0
+            Failed Some("States.QueryEvaluationError") failed in Some("B"), fail state None"#]],
+    );
+}
+
+#[test]
+fn a_map_run_that_fails_fails_its_own_state_only() {
+    check(
+        "1 0 ExecutionStarted
+         2 0 MapStateEntered Outer
+         3 2 MapStateStarted =2
+         4 3 MapIterationStarted Outer #0
+         5 3 MapIterationStarted Outer #1
+         6 4 MapStateEntered Inner
+         7 6 MapStateStarted =1
+         8 7 MapRunStarted
+         9 5 MapStateEntered Inner
+         10 9 MapStateStarted =1
+         11 10 MapRunStarted
+         12 8 MapRunFailed !E1
+         13 12 MapStateFailed
+         14 13 MapStateExited Inner
+         15 14 MapIterationSucceeded Outer #0
+         16 11 MapRunFailed !E2
+         17 16 MapStateFailed
+         18 17 MapIterationFailed Outer #1
+         19 17 MapStateFailed
+         20 19 ExecutionFailed !E2
+         21 20 ExecutionRedriven
+         22 17 MapRunRedriven
+         23 22 MapRunFailed !E2",
+        expect_test::expect![[r#"
+            2 Outer Running attempts=0 0Succeeded 1Failed
+            6 Inner Caught in 2 Iteration(0) attempts=0
+            9 Inner Retrying in 2 Iteration(1) attempts=0
+            running failed in None, fail state None"#]],
+    );
 }

@@ -1,5 +1,8 @@
 //! Owns what each intrinsic function does with its arguments.
 
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use md5::{Digest, Md5};
@@ -150,8 +153,12 @@ impl Function {
             (Function::ArrayLength, [argument]) => Ok(array(argument)?.len().into()),
             (Function::ArrayUnique, [argument]) => {
                 let mut unique: Vec<Value> = Vec::new();
+                // By a number that elements that are the same have in common.
+                let mut known: HashMap<u64, Vec<usize>> = HashMap::new();
                 for element in array(argument)? {
-                    if !unique.iter().any(|known| same(known, element)) {
+                    let alike = known.entry(mark(element)).or_default();
+                    if !alike.iter().any(|&at| same(&unique[at], element)) {
+                        alike.push(unique.len());
                         unique.push(element.clone());
                     }
                 }
@@ -191,8 +198,8 @@ impl Function {
                 .ok_or("the sum is too large")?
                 .into()),
             (Function::StringSplit, [argument, delimiters]) => {
-                let delimiters = text(delimiters)?;
-                let pieces = text(argument)?.split(|c| delimiters.contains(c));
+                let delimiters: HashSet<char> = text(delimiters)?.chars().collect();
+                let pieces = text(argument)?.split(|c| delimiters.contains(&c));
                 Ok(pieces
                     .filter(|piece| !piece.is_empty())
                     .map(Value::from)
@@ -248,6 +255,33 @@ fn same(a: &Value, b: &Value) -> bool {
         }
         (a, b) => a == b,
     }
+}
+
+/// A number that is the same for values that are [`same`].
+fn mark(value: &Value) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    match value {
+        Value::Null => 0_u8.hash(&mut hasher),
+        Value::Bool(value) => value.hash(&mut hasher),
+        // 0 and -0 are the same.
+        Value::Number(number) => (number.as_f64().unwrap_or(0.0) + 0.0)
+            .to_bits()
+            .hash(&mut hasher),
+        Value::String(text) => text.hash(&mut hasher),
+        Value::Array(elements) => elements
+            .iter()
+            .for_each(|element| mark(element).hash(&mut hasher)),
+        Value::Object(fields) => {
+            let fields = fields.iter().map(|(name, field)| {
+                let mut hasher = DefaultHasher::new();
+                (name, mark(field)).hash(&mut hasher);
+                hasher.finish()
+            });
+            // In whatever order they come.
+            fields.fold(1_u64, u64::wrapping_add).hash(&mut hasher);
+        }
+    }
+    hasher.finish()
 }
 
 fn format(template: &str, arguments: &[Value]) -> Result<Value, String> {

@@ -15,7 +15,7 @@ use super::value::{Array, Value};
 
 /// How many steps an evaluation may take. Reading and making values counts by their size, so that
 /// this bounds time and memory alike.
-const STEPS_MAX: usize = 4_000_000;
+pub(super) const STEPS_MAX: usize = 4_000_000;
 /// How deep an evaluation may nest.
 const DEPTH_MAX: usize = 400;
 /// How much of the stack an evaluation may use, in bytes. Optimised builds come to [`DEPTH_MAX`]

@@ -13,6 +13,9 @@ use super::report::Report;
 /// AWS's words for a definition that is something else.
 pub(super) const NOT_AN_OBJECT: &str = "Definition must be a valid JSON object";
 
+/// How many fields that are there more than once are told.
+const DUPLICATES_MAX: usize = 100;
+
 /// Reads a document; `None` if it is not JSON.
 pub(super) fn read(text: &str, report: &mut Report) -> Option<Value> {
     if text.trim().is_empty() {
@@ -107,7 +110,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
         while let Some(key) = access.next_key::<String>()? {
             let length = self.0.pointer.len();
             push(&mut self.0.pointer, &key);
-            if object.contains_key(&key) {
+            if object.contains_key(&key) && self.0.duplicates.len() < DUPLICATES_MAX {
                 self.0.duplicates.push(self.0.pointer.clone());
             }
             let value = access.next_value_seed(Seed(self.0))?;

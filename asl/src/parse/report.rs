@@ -9,7 +9,12 @@ pub(super) struct Report {
     fatal: bool,
     /// There is a mistake beside transitions.
     malformed: bool,
+    /// How many bytes the diagnostics take.
+    bytes: usize,
 }
+
+/// How many bytes diagnostics may take together. Each mistake names its place, and a place may be long.
+const BYTES_MAX: usize = 1 << 20;
 
 impl Report {
     pub(super) fn error(&mut self, pointer: &str, message: impl Into<String>, hint: Option<&str>) {
@@ -36,8 +41,9 @@ impl Report {
         message: impl Into<String>,
         hint: Option<&str>,
     ) {
+        let before = self.diagnostics.len();
         self.error(pointer, message, hint);
-        if let Some(diagnostic) = self.diagnostics.last_mut() {
+        if let Some(diagnostic) = self.diagnostics.get_mut(before) {
             diagnostic.of_parent = true;
         }
     }
@@ -87,6 +93,11 @@ impl Report {
         message: String,
         hint: Option<&str>,
     ) {
+        // Who is told of so many mistakes has enough to do.
+        self.bytes = self.bytes.saturating_add(pointer.len() + message.len());
+        if self.bytes > BYTES_MAX && !self.diagnostics.is_empty() {
+            return;
+        }
         let (pointer, hint) = (pointer.to_owned(), hint.map(str::to_owned));
         self.diagnostics.push(Diagnostic {
             severity,

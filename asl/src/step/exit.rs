@@ -39,7 +39,7 @@ impl Execution {
         let selected = self.filled(id, effort.selector.as_ref(), result.clone());
         let placed = selected.and_then(|selected| {
             self.note(id, Stage::ResultSelector, &selected);
-            self.placed(&effort.result_path, selected, &raw)
+            self.placed(id, &effort.result_path, selected, &raw)
         });
         let left = placed.and_then(|output| {
             self.note(id, Stage::ResultPath, &output);
@@ -85,7 +85,9 @@ impl Execution {
             return Ok(Assigned::new());
         };
         let value = self.scene(id, data.value(), |scene| assign.evaluate(scene));
-        match value.map_err(|trouble| self.field_failure(id, trouble, data.text()))? {
+        let value = value.map_err(|trouble| self.field_failure(id, trouble, data.text()))?;
+        self.shallow(id, Data::new(value.clone()))?;
+        match value {
             Value::Object(variables) => Ok(variables.into_iter().collect()),
             _ => unreachable!("the parser takes only objects"),
         }

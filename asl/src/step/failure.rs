@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::data::Data;
 use crate::event::{Details, EventType};
 use crate::machine::{Catcher, Retrier, StateId, StateKind};
+use crate::measure::{DEPTH_MAX, is_deeper};
 use crate::template::{FieldTrouble, Trouble};
 
 use super::exit::{Assigned, within_limit};
@@ -29,8 +30,11 @@ pub(super) enum FailureKind {
     Heartbeat,
     /// A state's input or output is too large: `States.ALL` does not take it.
     TooLarge,
-    /// `States.QueryEvaluationError`, with the place of the expression.
-    Evaluation(Option<String>),
+    /// `States.QueryEvaluationError`, with the place of the expression and the state it is in.
+    Evaluation {
+        location: Option<String>,
+        state: String,
+    },
     /// `States.Runtime`: ends the execution whatever is around it.
     Runtime,
 }
@@ -113,6 +117,15 @@ impl Execution {
         }
     }
 
+    /// Data, unless more containers are inside of each other than anything can take.
+    pub(super) fn shallow(&self, id: StrandId, data: Data) -> Result<Data, Failure> {
+        if is_deeper(data.value(), DEPTH_MAX) {
+            let message = format!("The data nests more than {DEPTH_MAX} levels deep.");
+            return Err(self.runtime(id, message));
+        }
+        Ok(data)
+    }
+
     pub(super) fn occurred(&self, id: StrandId, message: impl AsRef<str>) -> String {
         let visit = self.strand(id).visit();
         let name = &self.machine.state(visit.state).name;
@@ -158,6 +171,10 @@ impl Execution {
                 "States.IntrinsicFailure",
                 self.occurred(id, format!("The function '{call}' had the following error: {reason}")),
             ),
+            Trouble::TooLarge => {
+                let state = self.strand(id).visit().state;
+                Failure::too_large(&self.machine.state(state).name)
+            }
             Trouble::Query(trouble) => self.query_failure(id, &trouble),
         }
     }
@@ -245,7 +262,7 @@ impl Execution {
         }
         let assigned = self.assigned(id, catcher.assign.as_ref(), &said);
         let caught = assigned.and_then(|assigned| {
-            let output = self.placed(&catcher.result_path, said, &input)?;
+            let output = self.placed(id, &catcher.result_path, said, &input)?;
             Ok((assigned, output))
         });
         self.caught(id, caught, catcher.next);

@@ -28,6 +28,7 @@ impl Execution {
                 queue: (0..count).collect(),
                 running: 0,
                 limit: usize::MAX,
+                bytes: 1,
                 tolerated: None,
                 failed: 0,
                 started_event,
@@ -66,6 +67,7 @@ impl Execution {
                 } else {
                     CONCURRENCY_MAX.min(limit as usize)
                 },
+                bytes: 1,
                 tolerated,
                 failed: 0,
                 started_event,
@@ -252,9 +254,9 @@ impl Execution {
                 let selected = self.scene_with(id, input.value(), Some(item), |scene| {
                     selector.evaluate(scene)
                 });
-                selected
-                    .map(Data::new)
-                    .map_err(|trouble| self.field_failure(id, trouble, input.text()))
+                let selected =
+                    selected.map_err(|trouble| self.field_failure(id, trouble, input.text()))?;
+                self.shallow(id, Data::new(selected))
             }
         }
     }
@@ -292,9 +294,12 @@ impl Execution {
         let last = self.strand(child).last_event;
         self.strands[child.0] = None;
         let fork = self.fork_mut(parent);
+        fork.bytes = fork.bytes.saturating_add(output.text().len() + 1);
+        let fits = fork.bytes <= DATA_BYTES_MAX;
         fork.slots[index] = Slot {
             strand: None,
-            output: Some(output),
+            // What is too large in the end need not be kept until then.
+            output: Some(if fits { output } else { Data::new(Value::Null) }),
         };
         fork.running -= 1;
         // The next iteration follows what happened in this one, the end of the Map its success.
@@ -337,16 +342,26 @@ impl Execution {
             .filter_map(|slot| slot.output.clone())
             .collect();
         let result = Data::array(&outputs);
+        let too_large = fork.bytes > DATA_BYTES_MAX;
         self.drop_children(id);
+        if too_large {
+            return self.too_large(id);
+        }
         self.mapped(id, result);
+    }
+
+    /// What a Parallel or Map state came to is too large.
+    fn too_large(&mut self, id: StrandId) {
+        let state = self.machine.state(self.strand(id).visit().state);
+        let failure = Failure::too_large(&state.name);
+        self.failed(id, failure);
     }
 
     /// A Parallel or Map state has its result.
     pub(super) fn mapped(&mut self, id: StrandId, result: Data) {
         let state = self.machine.state(self.strand(id).visit().state);
         if result.text().len() > DATA_BYTES_MAX {
-            let failure = Failure::too_large(&state.name);
-            return self.failed(id, failure);
+            return self.too_large(id);
         }
         let kind = match state.body {
             Body::Map(_) => EventType::MapStateSucceeded,

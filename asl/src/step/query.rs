@@ -278,17 +278,21 @@ impl Execution {
         message: String,
         location: Option<String>,
     ) -> Failure {
+        let state = self.machine.state(self.strand(id).visit().state);
         Failure {
             error: Some("States.QueryEvaluationError".to_owned()),
             cause: Some(self.occurred(id, message)),
-            kind: FailureKind::Evaluation(location),
+            kind: FailureKind::Evaluation {
+                location,
+                state: state.name.clone(),
+            },
         }
     }
 
-    /// Records an evaluation that failed. An evaluation on the way in follows what came before the
-    /// state, as if the state had not been entered yet.
+    /// Records an evaluation that failed, once for each state it ends. An evaluation on the way in follows what
+    /// came before the state, as if the state had not been entered yet.
     pub(super) fn record_evaluation_failed(&mut self, id: StrandId, failure: &Failure) {
-        let FailureKind::Evaluation(location) = &failure.kind else {
+        let FailureKind::Evaluation { location, state } = &failure.kind else {
             return;
         };
         let strand = self.strand(id);
@@ -302,7 +306,7 @@ impl Execution {
             error: failure.error.clone(),
             cause: failure.cause.clone(),
             location: location.clone(),
-            state: Some(self.machine.state(visit.state).name.clone()),
+            state: Some(state.clone()),
             ..Details::default()
         };
         let event = self.record(EventType::EvaluationFailed, previous, details);

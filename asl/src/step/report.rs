@@ -66,18 +66,11 @@ impl Execution {
     }
 
     pub(super) fn activity_started(&mut self, task: TaskId, worker: Option<String>) {
-        let Some((id, run)) = self.run_of(task) else {
-            return;
-        };
-        if std::mem::replace(&mut run.started, true) {
-            return;
+        if self.is_activity(task)
+            && let Some(id) = self.start_task(task, worker)
+        {
+            self.set_task_timers(id);
         }
-        let details = Details {
-            worker_name: worker,
-            ..Details::default()
-        };
-        self.task_event(id, Moment::Started, details);
-        self.set_task_timers(id);
     }
 
     pub(super) fn task_impossible(&mut self, task: TaskId, cause: &str) {
@@ -90,7 +83,7 @@ impl Execution {
     }
 
     pub(super) fn task_submitted(&mut self, task: TaskId, output: Value) {
-        self.task_started(task);
+        self.start_task(task, None);
         let Some((id, run)) = self.run_of(task) else {
             return;
         };
@@ -114,13 +107,30 @@ impl Execution {
     }
 
     pub(super) fn task_started(&mut self, task: TaskId) {
-        let Some((id, run)) = self.run_of(task) else {
-            return;
-        };
-        if std::mem::replace(&mut run.started, true) {
-            return;
+        // An activity's task is taken by a worker.
+        if !self.is_activity(task) {
+            self.start_task(task, None);
         }
-        self.task_event(id, Moment::Started, Details::default());
+    }
+
+    /// Records that a task was begun, unless that is known already; the strand that waits for it.
+    fn start_task(&mut self, task: TaskId, worker_name: Option<String>) -> Option<StrandId> {
+        self.activity_scheduled(task);
+        let (id, run) = self.run_of(task)?;
+        if std::mem::replace(&mut run.started, true) {
+            return None;
+        }
+        let details = Details {
+            worker_name,
+            ..Details::default()
+        };
+        self.task_event(id, Moment::Started, details);
+        Some(id)
+    }
+
+    fn is_activity(&mut self, task: TaskId) -> bool {
+        let id = self.run_of(task).map(|(id, _)| id);
+        id.is_some_and(|id| Resource::of(&self.resource(id)) == Resource::Activity)
     }
 
     pub(super) fn task_heartbeat(&mut self, task: TaskId) {
@@ -213,8 +223,8 @@ impl Execution {
 
     /// The strand of a task that reports its end, which is thereby forgotten.
     fn task_ended(&mut self, task: TaskId) -> Option<StrandId> {
-        let id = *self.tasks.get(&task)?;
-        self.task_started(task);
+        let (id, _) = self.run_of(task)?;
+        self.start_task(task, None);
         self.forget_task(task, id);
         Some(id)
     }

@@ -152,7 +152,7 @@ impl Execution {
                 self.note(id, Stage::Result, &result);
                 self.note(id, Stage::ResultSelector, &result);
                 let raw = self.strand(id).visit().input.clone();
-                let output = self.placed(result_path, result.clone(), &raw)?;
+                let output = self.placed(id, result_path, result.clone(), &raw)?;
                 self.note(id, Stage::ResultPath, &output);
                 self.leave(id, state, &result, output)
             }
@@ -423,14 +423,14 @@ impl Execution {
             _ => data.clone(),
         };
         let value = self.scene(id, input.value(), |scene| template.evaluate(scene));
-        value
-            .map(Data::new)
-            .map_err(|trouble| self.field_failure(id, trouble, data.text()))
+        let value = value.map_err(|trouble| self.field_failure(id, trouble, data.text()))?;
+        self.shallow(id, Data::new(value))
     }
 
     /// A result put into the state's input by `ResultPath`.
     pub(super) fn placed(
         &self,
+        id: StrandId,
         place: &Place,
         result: Data,
         input: &Data,
@@ -440,7 +440,6 @@ impl Execution {
             Place::Path(path) if path.is_whole() => Ok(result),
             Place::Path(path) => path
                 .put(input.value().clone(), result.value().clone())
-                .map(Data::new)
                 .map_err(|_| {
                     let cause = format!(
                         "Unable to apply Reference Path {} to input {}",
@@ -448,7 +447,8 @@ impl Execution {
                         input.text()
                     );
                     Failure::error("States.ResultPathMatchFailure", cause)
-                }),
+                })
+                .and_then(|value| self.shallow(id, Data::new(value))),
         }
     }
 

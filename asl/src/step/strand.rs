@@ -115,6 +115,8 @@ pub(super) struct Fork {
     pub(super) running: usize,
     /// How many strands may run.
     pub(super) limit: usize,
+    /// How many bytes the outputs take together, in an array.
+    pub(super) bytes: usize,
     /// How many may fail; `None`: the first error ends it all.
     pub(super) tolerated: Option<usize>,
     pub(super) failed: usize,

@@ -50,6 +50,12 @@ impl Execution {
             Resource::Function | Resource::Activity => {
                 details.resource = Some(task.resource.clone());
                 details.input = Some(parameters.text().to_owned());
+                // Their events in AWS's API have no place for these.
+                if resource == Resource::Function {
+                    details.heartbeat_in_seconds = None;
+                } else {
+                    details.task_role_arn = None;
+                }
             }
             Resource::Service { service, action } => {
                 details.resource_type = Some(service.to_owned());

@@ -213,3 +213,112 @@ fn what_cannot_be_redriven() {
     expect!["Execution is SUCCEEDED and cannot be redriven"]
         .assert_eq(&execution.can_redrive().expect_err("it succeeded"));
 }
+
+#[test]
+fn what_is_said_of_a_map_run_is_nothing_to_a_task_and_the_other_way_round() {
+    let definition = json!({ "StartAt": "P", "States": { "P": { "Type": "Parallel", "Branches": [
+        { "StartAt": "A", "States": { "A": task() } },
+        { "StartAt": "M", "States": { "M": { "Type": "Map", "End": true, "ItemProcessor": {
+            "ProcessorConfig": { "Mode": "DISTRIBUTED", "ExecutionType": "STANDARD" },
+            "StartAt": "B", "States": { "B": { "Type": "Pass", "End": true } }
+        } } } }
+    ], "End": true } } });
+    let (mut execution, _) = begin(&definition, json!([1]));
+    let (function, map_run, output) = (TaskId(1), TaskId(2), Value::Null);
+    for input in [
+        Input::TaskSucceeded {
+            task: map_run,
+            output: output.clone(),
+        },
+        Input::TaskFailed {
+            task: map_run,
+            error: None,
+            cause: None,
+        },
+        Input::TaskSubmitFailed {
+            task: map_run,
+            error: "E".into(),
+            cause: String::new(),
+        },
+        Input::TaskImpossible {
+            task: map_run,
+            cause: String::new(),
+        },
+        Input::MapRunStarted {
+            task: function,
+            map_run_arn: "arn".into(),
+        },
+        Input::MapRunSucceeded {
+            task: function,
+            output,
+        },
+        // Only an activity's task is taken by a worker; its timers would be set twice.
+        Input::ActivityStarted {
+            task: function,
+            worker: None,
+        },
+    ] {
+        check(&execution.apply(1, input), expect![[""]]);
+    }
+}
+
+#[test]
+fn a_worker_may_be_heard_of_before_its_activity() {
+    let definition = json!({ "StartAt": "A", "States": { "A": {
+        "Type": "Task", "Resource": "arn:aws:states:us-east-1:000000000000:activity:a", "TimeoutSeconds": 9, "End": true
+    } } });
+    let task = TaskId(1);
+    let (mut execution, commands) = begin(&definition, json!({}));
+    check(
+        &commands,
+        expect![[r#"
+            1 ExecutionStarted
+            2 TaskStateEntered
+            invoke 1"#]],
+    );
+    // Nobody but a worker begins it.
+    check(
+        &execution.apply(1, Input::TaskStarted { task }),
+        expect![[""]],
+    );
+    check(
+        &execution.apply(2, Input::ActivityStarted { task, worker: None }),
+        expect![[r#"
+            3 ActivityScheduled
+            4 ActivityStarted
+            set timer 1 at 9002"#]],
+    );
+    check(
+        &execution.apply(3, Input::ActivityScheduled { task }),
+        expect![[""]],
+    );
+}
+
+#[test]
+fn events_hold_what_the_api_has_a_place_for() {
+    let mut state = task();
+    state["HeartbeatSeconds"] = 5.into();
+    let definition = json!({ "StartAt": "A", "States": { "A": state } });
+    let (_, commands) = begin(&definition, json!({}));
+    let scheduled = commands.iter().find_map(|command| match command {
+        Command::Record(event) if event.id == 3 => Some(event),
+        _ => None,
+    });
+    let scheduled = scheduled.expect("the function is scheduled");
+    let wire = crate::HistoryEvent::from_wire(&scheduled.to_wire(true));
+    assert_eq!(wire.as_ref(), Some(scheduled));
+}
+
+#[test]
+fn an_evaluation_failed_where_the_expression_is() {
+    let definition = json!({ "QueryLanguage": "JSONata", "StartAt": "P", "States": { "P": { "Type": "Parallel", "End": true,
+        "Branches": [{ "StartAt": "A", "States": { "A": { "Type": "Pass", "Output": "{% $nothing %}", "End": true } } }]
+    } } });
+    let (_, commands) = begin(&definition, json!({}));
+    let places = commands.iter().filter_map(|command| match command {
+        Command::Record(event) => event.details.state.as_deref(),
+        _ => None,
+    });
+    // Once for the state, once for the Parallel state that fails with it.
+    assert_eq!(places.collect::<Vec<_>>(), ["A", "A"]);
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::jsonata::ast::Name;
 use crate::jsonata::error::Error;
-use crate::jsonata::evaluate::Evaluator;
+use crate::jsonata::evaluate::{Evaluator, STEPS_MAX};
 use crate::jsonata::function::Function;
 use crate::jsonata::regex::Regex;
 use crate::jsonata::value::{Fields, Value};
@@ -65,10 +65,15 @@ impl Evaluator<'_> {
         text: &Name,
         from: usize,
     ) -> Result<Option<Found>, Error> {
+        let work = |bytes: usize| 1 + bytes.saturating_mul(1 + regex.states()) / 64;
+        // What could take too long is not begun.
+        let most = work(text.len().saturating_sub(from));
+        if most > STEPS_MAX {
+            self.spend(most)?;
+        }
         let found = regex.find(text, from);
         let end = found.as_ref().map_or(text.len(), |found| found.end);
-        let read = end.saturating_sub(from) / 64;
-        self.spend(1 + read.saturating_mul(1 + regex.source().len() / 8))?;
+        self.spend(work(end.saturating_sub(from)))?;
         Ok(found.map(|found| Found {
             matched: text[found.start..found.end].to_owned(),
             start: found.start,
