@@ -13,6 +13,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::bail;
+use serde_json::Value;
 
 use crate::endpoint::Endpoint;
 use answer::Answer;
@@ -39,6 +40,8 @@ pub struct Plan {
 struct Tally {
     compared: usize,
     agree: usize,
+    /// Of those that agree, how many the known faults would excuse had we answered something else.
+    excusable: usize,
     /// By their names; how many, and of how many the other peer agreed with us.
     known: BTreeMap<&'static str, (usize, usize)>,
     unexplained: usize,
@@ -119,6 +122,7 @@ impl Findings {
             tally.compared += 1;
             let Some(difference) = difference else {
                 tally.agree += 1;
+                tally.excusable += usize::from(excuses(peer, machine, ours, theirs));
                 continue;
             };
             let dispute = Dispute {
@@ -155,12 +159,34 @@ impl Findings {
                 "{} machines: agree with {peer} {}, known faults {known}, unexplained {}",
                 tally.compared, tally.agree, tally.unexplained
             );
+            println!(
+                "  known faults would excuse a wrong output of ours in {} of the {} that agree",
+                tally.excusable, tally.agree
+            );
             for (name, (count, confirmed)) in &tally.known {
                 println!("  {count:>6} {name} (the other peer confirms {confirmed})");
             }
         }
         self.tallies.values().all(|tally| tally.unexplained == 0)
     }
+}
+
+/// Whether a known fault would hide an error of ours in this machine: the measure of how narrow the faults are.
+fn excuses(peer: &str, machine: &Machine, ours: &Answer, theirs: &Answer) -> bool {
+    let wrong = Answer {
+        status: "SUCCEEDED".to_owned(),
+        output: Value::String("wrong".to_owned()),
+        error: String::new(),
+        cause: String::new(),
+        ..ours.clone()
+    };
+    let dispute = Dispute {
+        machine,
+        ours: &wrong,
+        theirs,
+        difference: Difference::Output,
+    };
+    faults::explain(peer, &dispute).is_some()
 }
 
 fn show(peer: &str, dispute: &Dispute<'_>) {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::Fault;
 use super::executed::{Executed, MISSING_PATHS};
 
-pub const FAULTS: [Fault; 23] = [
+pub const FAULTS: [Fault; 24] = [
     // SFN, "Passing data between states with variables".
     Fault {
         name: "no variables in JSONPath",
@@ -39,6 +39,14 @@ pub const FAULTS: [Fault; 23] = [
         applies: |executed| {
             executed.says("'ascii' codec can't")
                 && executed.text(|text| text.contains("States.Base64"))
+        },
+    },
+    // SFN, "Intrinsics for data encoding": MIME's decoding, which needs no padding (RFC 2045, section 6.8).
+    Fault {
+        name: "States.Base64Decode needs padding",
+        applies: |executed| {
+            executed.says("Incorrect padding")
+                && executed.text(|text| text.contains("States.Base64Decode("))
         },
     },
     // ASL, "Intrinsic functions": \' \{ and \} stand for the character.
