@@ -24,7 +24,7 @@ use generate::Machine;
 /// Machines that run at once: ministack lets each execution wait before it begins.
 const CLIENTS: usize = 24;
 /// Unexplained disagreements that are printed in full.
-const SHOWN: usize = 20;
+const SHOWN: usize = 60;
 
 /// What to run.
 pub struct Plan {

@@ -7,23 +7,50 @@
 mod executed;
 mod ministack;
 mod moto;
+mod questions;
+mod values;
+
+use serde_json::Value;
 
 use super::compare::Dispute;
 use executed::Executed;
 
 /// A known fault of a peer.
 pub struct Fault {
-    /// Why the peer is wrong, in a few words.
+    /// What it does, in a few words.
     pub name: &'static str,
-    applies: fn(&Executed<'_>) -> bool,
+    shows: Shows,
 }
 
-/// The fault that explains a dispute.
+/// How a fault is recognised.
+enum Shows {
+    /// By whatever this looks at.
+    Somehow(fn(&Executed<'_>) -> bool),
+    /// By values of the output, if what is at fault was used.
+    Values {
+        used: fn(&Executed<'_>) -> bool,
+        is: fn(&Value, &Value) -> bool,
+    },
+}
+
+/// The fault that explains a dispute, the first of them if it takes several.
 pub fn explain(peer: &str, dispute: &Dispute<'_>) -> Option<&'static Fault> {
     let known: &[Fault] = match peer {
         "ministack" => &ministack::FAULTS,
         _ => &moto::FAULTS,
     };
     let executed = Executed::of(dispute);
-    known.iter().find(|fault| (fault.applies)(&executed))
+    let mut values = Vec::new();
+    for fault in known {
+        match fault.shows {
+            Shows::Somehow(applies) if applies(&executed) => return Some(fault),
+            Shows::Values { used, is } if used(&executed) => values.push((fault, is)),
+            _ => {}
+        }
+    }
+    let explained = executed.differs(|ours, theirs| values.iter().any(|(_, is)| is(ours, theirs)));
+    values
+        .first()
+        .filter(|_| explained)
+        .map(|(fault, _)| *fault)
 }

@@ -4,8 +4,8 @@
 
 use serde_json::Value;
 
-use super::Fault;
 use super::executed::anywhere;
+use super::{Fault, Shows, values};
 
 /// Comparisons that it does not know.
 const UNKNOWN_COMPARISONS: [&str; 9] = [
@@ -24,19 +24,23 @@ pub const FAULTS: [Fault; 28] = [
     // SFN, "Passing data between states with variables": every state but Succeed and Fail may assign.
     Fault {
         name: "no variables in JSONPath",
-        applies: |executed| {
-            // Those of a state in JSONPath are missing in JSONata too.
-            let assigns = executed.any(|state| !state.jsonata && state.assigns());
-            executed.text(|text| text.contains("$v"))
-                || (assigns
-                    && executed
-                        .any(|state| state.jsonata && state.has_text(&|text| text.contains("$v"))))
+        shows: Shows::Values {
+            used: |executed| {
+                // Those of a state in JSONPath are missing in JSONata too.
+                let assigns = executed.any(|state| !state.jsonata && state.assigns());
+                executed.text(|text| text.contains("$v"))
+                    || (assigns
+                        && executed.any(|state| {
+                            state.jsonata && state.has_text(&|text| text.contains("$v"))
+                        }))
+            },
+            is: values::nulls,
         },
     },
     // SFN, "Transforming data with JSONata": Parallel states take Arguments, Output and Assign, Succeed states Output.
     Fault {
         name: "no Arguments, Output and Assign of Parallel and Succeed states",
-        applies: |executed| {
+        shows: Shows::Somehow(|executed| {
             executed.any(|state| {
                 state.jsonata
                     && (state.is("Parallel") || state.is("Succeed"))
@@ -44,181 +48,222 @@ pub const FAULTS: [Fault; 28] = [
                         .iter()
                         .any(|field| state.has(field))
             })
-        },
+        }),
     },
     // SFN, "Choice state": the state's own Output is for its default.
     Fault {
         name: "no Output of a Choice's default",
-        applies: |executed| {
+        shows: Shows::Somehow(|executed| {
             executed.any(|state| state.jsonata && state.is("Choice") && state.has("Output"))
-        },
+        }),
     },
     // ASL, "Data-test expressions": they all have a form with Path.
     Fault {
         name: "comparisons with a path that are always false",
-        applies: |executed| {
+        shows: Shows::Somehow(|executed| {
             executed.rule(|rule| {
                 UNKNOWN_COMPARISONS
                     .iter()
                     .any(|operator| rule.get(operator).is_some())
             })
-        },
+        }),
     },
     // ASL, "Paths": what is in Jayway's syntax is a path.
     Fault {
         name: "no slices, filters, unions, negative indexes and descent in paths",
-        applies: |executed| {
-            executed.text(|text| {
-                ["..", "[?", "[-", ":2]", "[0,2]", "[1:1]", "[-2:]"]
-                    .iter()
-                    .any(|part| text.contains(part) && text.contains('$'))
-            })
+        shows: Shows::Values {
+            used: |executed| {
+                executed.text(|text| {
+                    ["..", "[?", "[-", ":2]", "[0,2]", "[1:1]", "[-2:]"]
+                        .iter()
+                        .any(|part| text.contains(part) && text.contains('$'))
+                })
+            },
+            is: values::nulls,
         },
     },
     // ASL, "Runtime errors": a path that finds nothing fails the state with an error that States.ALL does not catch.
     Fault {
         name: "null for a path that finds nothing",
-        applies: |executed| executed.missing_path(),
+        shows: Shows::Somehow(|executed| executed.missing_path()),
     },
     // SFN, "Intrinsic functions": States.IntrinsicFailure, which may be caught.
     Fault {
         name: "Python's exception instead of States.IntrinsicFailure",
-        applies: |executed| executed.failing_call(),
+        shows: Shows::Somehow(|executed| executed.failing_call()),
     },
     // SFN: States.ArrayRange's last argument may be negative and its end is inclusive.
     Fault {
         name: "States.ArrayRange downwards leaves out its end",
-        applies: |executed| executed.text(|text| text.contains("States.ArrayRange(5, 1, -2)")),
+        shows: Shows::Values {
+            used: |executed| executed.text(|text| text.contains("States.ArrayRange(5, 1, -2)")),
+            is: |ours, theirs| ours.is_array() || (ours.is_number() && theirs.is_number()),
+        },
     },
     // SFN: JSON's words in texts, not Python's True, None and 1.0.
     Fault {
         name: "Python's words in States.Format",
-        applies: |executed| {
-            let told = executed.dispute.theirs.output.to_string();
-            let python = ["True", "False", "None"]
-                .iter()
-                .any(|word| told.contains(word));
-            executed.text(|text| text.contains("States.Format(") && (python || executed.digests()))
+        shows: Shows::Values {
+            used: |executed| {
+                let told = executed.dispute.theirs.output.to_string();
+                let python = ["True", "False", "None"]
+                    .iter()
+                    .any(|word| told.contains(word));
+                executed
+                    .text(|text| text.contains("States.Format(") && (python || executed.digests()))
+            },
+            is: values::texts,
         },
     },
     // SFN: non-integers are rounded to the nearest integer.
     Fault {
         name: "States.MathAdd truncates",
-        applies: |executed| {
-            executed.text(|text| text.contains("States.MathAdd(")) && executed.has_fraction()
+        shows: Shows::Values {
+            used: |executed| {
+                executed.text(|text| text.contains("States.MathAdd(")) && executed.has_fraction()
+            },
+            is: values::numbers,
         },
     },
     // SFN: a text of JSON, in which nothing demands that ö is escaped.
     Fault {
         name: "States.JsonToString escapes what is not ASCII",
-        applies: |executed| {
-            executed.text(|text| text.contains("States.JsonToString("))
-                && !executed.dispute.machine.input.to_string().is_ascii()
+        shows: Shows::Values {
+            used: |executed| {
+                executed.text(|text| text.contains("States.JsonToString("))
+                    && !executed.dispute.machine.input.to_string().is_ascii()
+            },
+            is: values::texts,
         },
     },
     // ASL, "Parameters" and "ResultSelector": an empty template is one.
     Fault {
         name: "an empty template counts as none",
-        applies: |executed| {
-            executed.any(|state| {
-                ["Parameters", "ResultSelector", "ItemSelector"]
-                    .iter()
-                    .any(|field| {
-                        state
-                            .fields
-                            .get(field)
-                            .is_some_and(|template| template == &Value::Object(Default::default()))
-                    })
-            })
+        shows: Shows::Values {
+            used: |executed| {
+                executed.any(|state| {
+                    ["Parameters", "ResultSelector", "ItemSelector"]
+                        .iter()
+                        .any(|field| {
+                            state.fields.get(field).is_some_and(|template| {
+                                template == &Value::Object(Default::default())
+                            })
+                        })
+                })
+            },
+            is: |ours, theirs| {
+                ours.as_object()
+                    .zip(theirs.as_object())
+                    .is_some_and(|(ours, theirs)| ours.len() < theirs.len())
+                    || *ours == Value::Object(Default::default())
+            },
         },
     },
     // ASL, "IsPresent": a field that is null is present.
     Fault {
         name: "null is not present",
-        applies: |executed| executed.rule(|rule| rule.get("IsPresent").is_some()),
+        shows: Shows::Somehow(|executed| executed.rule(|rule| rule.get("IsPresent").is_some())),
     },
     // ASL, "IsNumeric": true and false are no numbers.
     Fault {
         name: "true and false are numbers",
-        applies: |executed| executed.rule(|rule| rule.get("IsNumeric").is_some()),
+        shows: Shows::Somehow(|executed| executed.rule(|rule| rule.get("IsNumeric").is_some())),
     },
     // ASL, "StringMatches": \\* is an asterisk.
     Fault {
         name: "StringMatches knows no escapes",
-        applies: |executed| {
+        shows: Shows::Somehow(|executed| {
             executed.rule(|rule| {
                 rule["StringMatches"]
                     .as_str()
                     .is_some_and(|pattern| pattern.contains('\\'))
             })
-        },
+        }),
     },
     // SFN, "Intrinsic functions": the end of States.MathRandom is exclusive.
     Fault {
         name: "States.MathRandom includes its end",
-        applies: |executed| executed.text(|text| text.contains("States.MathRandom(")),
+        shows: Shows::Values {
+            used: |executed| executed.text(|text| text.contains("States.MathRandom(")),
+            is: values::flags,
+        },
     },
     // SFN, "ResultSelector": it may contain paths into the context object.
     Fault {
         name: "no context object in ResultSelector",
-        applies: |executed| {
-            executed.any(|state| {
-                anywhere(&state.fields["ResultSelector"], &|value| {
-                    value.as_str().is_some_and(|text| text.contains("$$"))
+        shows: Shows::Values {
+            used: |executed| {
+                executed.any(|state| {
+                    anywhere(&state.fields["ResultSelector"], &|value| {
+                        value.as_str().is_some_and(|text| text.contains("$$"))
+                    })
                 })
-            })
+            },
+            is: values::nulls,
         },
     },
     // JSONata, "Numeric operators": the remainder of 1.75 by 3 is 1.75.
     Fault {
         name: "the remainder is an integer",
-        applies: |executed| {
-            executed.any(|state| state.jsonata && state.has_text(&|text| text.contains(" % 3")))
+        shows: Shows::Values {
+            used: |executed| {
+                executed.any(|state| state.jsonata && state.has_text(&|text| text.contains(" % 3")))
+            },
+            is: values::numbers,
         },
     },
     // SFN, "Intrinsics for arrays": true is not 1.
     Fault {
         name: "States.ArrayContains takes true for 1",
-        applies: |executed| executed.text(|text| text.contains("States.ArrayContains(")),
+        shows: Shows::Values {
+            used: |executed| executed.text(|text| text.contains("States.ArrayContains(")),
+            is: values::flags,
+        },
     },
     // ASL, "Runtime errors": an index behind the end finds nothing.
     Fault {
         name: "null for an index behind the end",
-        applies: |executed| {
+        shows: Shows::Somehow(|executed| {
             executed.dispute.ours.error == "States.Runtime"
                 && executed.text(|text| text.ends_with("[2]") || text.ends_with("[0]"))
-        },
+        }),
     },
     // SFN, "Service quotas": a state is given and leaves at most 256 KiB.
     Fault {
         name: "no limit of a payload's size",
-        applies: |executed| {
+        shows: Shows::Somehow(|executed| {
             executed.dispute.ours.error == "States.DataLimitExceeded" && executed.too_large()
-        },
+        }),
     },
     // ASL, "BooleanEquals": 0 is not false.
     Fault {
         name: "BooleanEquals takes 0 for false",
-        applies: |executed| executed.rule(|rule| rule.get("BooleanEquals").is_some()),
+        shows: Shows::Somehow(|executed| executed.rule(|rule| rule.get("BooleanEquals").is_some())),
     },
     // ASL, "Intrinsic functions": \' stands for the quote.
     Fault {
         name: "texts in calls keep their escapes",
-        applies: |executed| executed.text(|text| text.contains("'it\\'s'")),
+        shows: Shows::Values {
+            used: |executed| executed.text(|text| text.contains("'it\\'s'")),
+            is: values::texts,
+        },
     },
     // JSONata, "$string()": JSON.stringify, which escapes no letters.
     Fault {
         name: "$string escapes what is not ASCII",
-        applies: |executed| {
-            executed
-                .any(|state| state.jsonata && state.has_text(&|text| text.contains("$string([")))
-                && !executed.dispute.machine.input.to_string().is_ascii()
+        shows: Shows::Values {
+            used: |executed| {
+                executed.any(|state| {
+                    state.jsonata && state.has_text(&|text| text.contains("$string(["))
+                }) && !executed.dispute.machine.input.to_string().is_ascii()
+            },
+            is: values::texts,
         },
     },
     // SFN, "Map state": States.Runtime where a path leads to no array.
     Fault {
         name: "a Map takes what is no array for its only item",
-        applies: |executed| {
+        shows: Shows::Somehow(|executed| {
             executed.dispute.ours.error == "States.Runtime"
                 && executed
                     .dispute
@@ -226,23 +271,23 @@ pub const FAULTS: [Fault; 28] = [
                     .cause
                     .ends_with("must point to array.")
                 && executed.any(|state| !state.jsonata && state.is("Map"))
-        },
+        }),
     },
     // ASL, "ResultPath": States.ResultPathMatchFailure where the input is no object.
     Fault {
         name: "ResultPath replaces what is in its way",
-        applies: |executed| executed.result_path_in_the_way(),
+        shows: Shows::Somehow(|executed| executed.result_path_in_the_way()),
     },
     // SFN, "Error handling": States.ALL does not catch States.Runtime.
     Fault {
         name: "States.ALL catches States.Runtime",
-        applies: |executed| executed.caught_runtime(),
+        shows: Shows::Somehow(|executed| executed.caught_runtime()),
     },
     // SFN, "Fail workflow state": without Error there is none.
     Fault {
         name: "an error of its own for Fail states without Error",
-        applies: |executed| {
+        shows: Shows::Somehow(|executed| {
             executed.any(|state| state.is("Fail") && !state.has("Error") && !state.has("ErrorPath"))
-        },
+        }),
     },
 ];
