@@ -35,9 +35,9 @@ enum Shows {
 
 /// The fault that explains a dispute, the first of them if it takes several.
 pub fn explain(peer: &str, dispute: &Dispute<'_>) -> Option<&'static Fault> {
-    let known: &[Fault] = match peer {
-        "ministack" => &ministack::FAULTS,
-        _ => &moto::FAULTS,
+    let known: Vec<&'static Fault> = match peer {
+        "ministack" => ministack::faults().collect(),
+        _ => moto::faults().collect(),
     };
     let executed = Executed::of(dispute);
     let mut values = Vec::new();

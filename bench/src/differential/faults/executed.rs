@@ -10,6 +10,7 @@ use crate::differential::compare::{Difference, Dispute};
 /// A state that was entered.
 #[derive(Clone, Copy)]
 pub struct State<'a> {
+    name: &'a str,
     pub fields: &'a Value,
     pub jsonata: bool,
     /// Whether it is inside of a Parallel or Map state.
@@ -81,6 +82,15 @@ impl<'a> Executed<'a> {
         })
     }
 
+    /// Whether the peer took a Choice's default, or does not tell.
+    pub fn took_default(&self, choice: &State<'_>) -> bool {
+        let way = &self.dispute.theirs.entered;
+        choice.nested
+            || way
+                .windows(2)
+                .any(|pair| pair[0] == choice.name && choice.fields["Default"] == pair[1].as_str())
+    }
+
     /// Whether the peer's history has the states inside of Parallel and Map states.
     fn tells_nested(&self) -> bool {
         let states = &self.dispute.machine.definition["States"];
@@ -89,6 +99,11 @@ impl<'a> Executed<'a> {
             .entered
             .iter()
             .any(|name| states.get(name).is_none())
+    }
+
+    /// Whether a value may have been tested where the peer does not tell which way was taken.
+    fn tested_unseen(&self) -> bool {
+        !self.tells_nested() && self.any(|state| state.nested && state.is("Choice"))
     }
 
     fn ways_differ(&self) -> bool {
@@ -111,8 +126,10 @@ impl<'a> Executed<'a> {
         ours.status != theirs.status
             || ours.error != theirs.error
             || self.ways_differ()
-            || self.digests()
-            || values::all_differing(&ours.output, &theirs.output, &is)
+            || self.tested_unseen()
+            || values::all_differing(&ours.output, &theirs.output, &|ours, theirs| {
+                is(ours, theirs) || (self.digests() && values::texts(ours, theirs))
+            })
     }
 }
 
@@ -161,6 +178,7 @@ fn collect<'a>(
         all.insert(
             name,
             State {
+                name,
                 fields,
                 jsonata: own,
                 nested,

@@ -2,10 +2,18 @@
 //! what it does; the comment above says what the specification (ASL, <https://states-language.net/spec.html>) or AWS's
 //! developer guide (SFN) demands.
 
+mod calls;
+
 use serde_json::Value;
 
 use super::executed::anywhere;
+use super::questions::MISSING_PATHS;
 use super::{Fault, Shows, values};
+
+/// Those of calls come last: what a state does explains more than one value.
+pub fn faults() -> impl Iterator<Item = &'static Fault> {
+    FAULTS.iter().chain(&calls::FAULTS)
+}
 
 /// Comparisons that it does not know.
 const UNKNOWN_COMPARISONS: [&str; 9] = [
@@ -20,7 +28,7 @@ const UNKNOWN_COMPARISONS: [&str; 9] = [
     "TimestampGreaterThanEqualsPath",
 ];
 
-pub const FAULTS: [Fault; 28] = [
+const FAULTS: [Fault; 18] = [
     // SFN, "Passing data between states with variables": every state but Succeed and Fail may assign.
     Fault {
         name: "no variables in JSONPath",
@@ -54,7 +62,12 @@ pub const FAULTS: [Fault; 28] = [
     Fault {
         name: "no Output of a Choice's default",
         shows: Shows::Somehow(|executed| {
-            executed.any(|state| state.jsonata && state.is("Choice") && state.has("Output"))
+            executed.any(|state| {
+                state.jsonata
+                    && state.is("Choice")
+                    && state.has("Output")
+                    && executed.took_default(state)
+            })
         }),
     },
     // ASL, "Data-test expressions": they all have a form with Path.
@@ -87,55 +100,6 @@ pub const FAULTS: [Fault; 28] = [
         name: "null for a path that finds nothing",
         shows: Shows::Somehow(|executed| executed.missing_path()),
     },
-    // SFN, "Intrinsic functions": States.IntrinsicFailure, which may be caught.
-    Fault {
-        name: "Python's exception instead of States.IntrinsicFailure",
-        shows: Shows::Somehow(|executed| executed.failing_call()),
-    },
-    // SFN: States.ArrayRange's last argument may be negative and its end is inclusive.
-    Fault {
-        name: "States.ArrayRange downwards leaves out its end",
-        shows: Shows::Values {
-            used: |executed| executed.text(|text| text.contains("States.ArrayRange(5, 1, -2)")),
-            is: |ours, theirs| ours.is_array() || (ours.is_number() && theirs.is_number()),
-        },
-    },
-    // SFN: JSON's words in texts, not Python's True, None and 1.0.
-    Fault {
-        name: "Python's words in States.Format",
-        shows: Shows::Values {
-            used: |executed| {
-                let told = executed.dispute.theirs.output.to_string();
-                let python = ["True", "False", "None"]
-                    .iter()
-                    .any(|word| told.contains(word));
-                executed
-                    .text(|text| text.contains("States.Format(") && (python || executed.digests()))
-            },
-            is: values::texts,
-        },
-    },
-    // SFN: non-integers are rounded to the nearest integer.
-    Fault {
-        name: "States.MathAdd truncates",
-        shows: Shows::Values {
-            used: |executed| {
-                executed.text(|text| text.contains("States.MathAdd(")) && executed.has_fraction()
-            },
-            is: values::numbers,
-        },
-    },
-    // SFN: a text of JSON, in which nothing demands that ö is escaped.
-    Fault {
-        name: "States.JsonToString escapes what is not ASCII",
-        shows: Shows::Values {
-            used: |executed| {
-                executed.text(|text| text.contains("States.JsonToString("))
-                    && !executed.dispute.machine.input.to_string().is_ascii()
-            },
-            is: values::texts,
-        },
-    },
     // ASL, "Parameters" and "ResultSelector": an empty template is one.
     Fault {
         name: "an empty template counts as none",
@@ -162,7 +126,14 @@ pub const FAULTS: [Fault; 28] = [
     // ASL, "IsPresent": a field that is null is present.
     Fault {
         name: "null is not present",
-        shows: Shows::Somehow(|executed| executed.rule(|rule| rule.get("IsPresent").is_some())),
+        shows: Shows::Somehow(|executed| {
+            executed.rule(|rule| {
+                rule.get("IsPresent").is_some()
+                    && rule["Variable"]
+                        .as_str()
+                        .is_some_and(|path| !MISSING_PATHS.contains(&path))
+            })
+        }),
     },
     // ASL, "IsNumeric": true and false are no numbers.
     Fault {
@@ -180,14 +151,6 @@ pub const FAULTS: [Fault; 28] = [
             })
         }),
     },
-    // SFN, "Intrinsic functions": the end of States.MathRandom is exclusive.
-    Fault {
-        name: "States.MathRandom includes its end",
-        shows: Shows::Values {
-            used: |executed| executed.text(|text| text.contains("States.MathRandom(")),
-            is: values::flags,
-        },
-    },
     // SFN, "ResultSelector": it may contain paths into the context object.
     Fault {
         name: "no context object in ResultSelector",
@@ -200,24 +163,6 @@ pub const FAULTS: [Fault; 28] = [
                 })
             },
             is: values::nulls,
-        },
-    },
-    // JSONata, "Numeric operators": the remainder of 1.75 by 3 is 1.75.
-    Fault {
-        name: "the remainder is an integer",
-        shows: Shows::Values {
-            used: |executed| {
-                executed.any(|state| state.jsonata && state.has_text(&|text| text.contains(" % 3")))
-            },
-            is: values::numbers,
-        },
-    },
-    // SFN, "Intrinsics for arrays": true is not 1.
-    Fault {
-        name: "States.ArrayContains takes true for 1",
-        shows: Shows::Values {
-            used: |executed| executed.text(|text| text.contains("States.ArrayContains(")),
-            is: values::flags,
         },
     },
     // ASL, "Runtime errors": an index behind the end finds nothing.
@@ -238,27 +183,14 @@ pub const FAULTS: [Fault; 28] = [
     // ASL, "BooleanEquals": 0 is not false.
     Fault {
         name: "BooleanEquals takes 0 for false",
-        shows: Shows::Somehow(|executed| executed.rule(|rule| rule.get("BooleanEquals").is_some())),
-    },
-    // ASL, "Intrinsic functions": \' stands for the quote.
-    Fault {
-        name: "texts in calls keep their escapes",
-        shows: Shows::Values {
-            used: |executed| executed.text(|text| text.contains("'it\\'s'")),
-            is: values::texts,
-        },
-    },
-    // JSONata, "$string()": JSON.stringify, which escapes no letters.
-    Fault {
-        name: "$string escapes what is not ASCII",
-        shows: Shows::Values {
-            used: |executed| {
-                executed.any(|state| {
-                    state.jsonata && state.has_text(&|text| text.contains("$string(["))
-                }) && !executed.dispute.machine.input.to_string().is_ascii()
-            },
-            is: values::texts,
-        },
+        shows: Shows::Somehow(|executed| {
+            executed.rule(|rule| {
+                rule.get("BooleanEquals").is_some()
+                    && rule["Variable"]
+                        .as_str()
+                        .is_some_and(|path| !path.ends_with(".b") && !path.ends_with(".flag"))
+            })
+        }),
     },
     // SFN, "Map state": States.Runtime where a path leads to no array.
     Fault {

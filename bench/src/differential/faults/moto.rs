@@ -8,7 +8,11 @@ use super::executed::{Executed, anywhere};
 use super::questions::MISSING_PATHS;
 use super::{Fault, Shows, values};
 
-pub const FAULTS: [Fault; 24] = [
+pub fn faults() -> impl Iterator<Item = &'static Fault> {
+    FAULTS.iter()
+}
+
+const FAULTS: [Fault; 24] = [
     // SFN, "Passing data between states with variables".
     Fault {
         name: "no variables in JSONPath",
