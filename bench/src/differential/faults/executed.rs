@@ -60,9 +60,10 @@ impl<'a> Executed<'a> {
         self.any(|state| !state.jsonata && state.has_text(&is))
     }
 
-    /// Whether the peer's cause has this text.
+    /// Whether the peer's cause, or one that it caught, has this text.
     pub fn says(&self, text: &str) -> bool {
-        self.dispute.theirs.cause.contains(text)
+        let theirs = self.dispute.theirs;
+        theirs.cause.contains(text) || theirs.caught.iter().any(|cause| cause.contains(text))
     }
 
     /// Whether a state catches this error by this name.
