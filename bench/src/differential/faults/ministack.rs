@@ -119,7 +119,9 @@ const FAULTS: [Fault; 18] = [
                 ours.as_object()
                     .zip(theirs.as_object())
                     .is_some_and(|(ours, theirs)| ours.len() < theirs.len())
-                    || *ours == Value::Object(Default::default())
+                    || anywhere(ours, &|value| {
+                        value.as_object().is_some_and(|fields| fields.is_empty())
+                    })
             },
         },
     },

@@ -106,7 +106,8 @@ const FAULTS: [Fault; 24] = [
             let waits = executed.says(
                 "does not reference a valid ISO-8601 extended offset date-time format string",
             );
-            (tested || waits) && executed.unusual_timestamp()
+            let breaks = executed.says("not supported between instances of 'datetime.datetime'");
+            (tested || waits || breaks) && executed.unusual_timestamp()
         }),
     },
     // SFN, "Choice state": a Variable that finds nothing fails the state.

@@ -16,9 +16,13 @@ pub fn numbers(ours: &Value, theirs: &Value) -> bool {
     ours.is_number() && theirs.is_number()
 }
 
-/// null where there is something, or a list that was made from it.
+/// null where there is something, or what was made from it: a list, or an object without what null does not have.
 pub fn nulls(ours: &Value, theirs: &Value) -> bool {
-    (theirs.is_null() && !ours.is_null()) || (ours.is_array() && theirs.is_array())
+    match (ours, theirs) {
+        (Value::Array(_), Value::Array(_)) => true,
+        (Value::Object(one), Value::Object(other)) => other.len() < one.len(),
+        _ => theirs.is_null() && !ours.is_null(),
+    }
 }
 
 /// Whether every place in which two values differ has such values; lists of other lengths are one place.
