@@ -42,7 +42,8 @@ const FAULTS: [Fault; 18] = [
                             state.jsonata && state.has_text(&|text| text.contains("$v"))
                         }))
             },
-            is: values::nulls,
+            // In JSONata a comparison with nothing is false.
+            is: |ours, theirs| values::nulls(ours, theirs) || values::flags(ours, theirs),
         },
     },
     // SFN, "Transforming data with JSONata": Parallel states take Arguments, Output and Assign, Succeed states Output.

@@ -87,7 +87,11 @@ const FAULTS: [Fault; 24] = [
                     || (executed.says("Expected 2 arguments for function type")
                         && executed.says(", null)"))
             },
-            is: |ours, theirs| anywhere(ours, &Value::is_null) && theirs.is_array(),
+            is: |ours, theirs| {
+                // A list, or its length.
+                (anywhere(ours, &Value::is_null) && theirs.is_array())
+                    || values::numbers(ours, theirs)
+            },
         },
     },
     // SFN, DescribeExecution: the output is JSON.
