@@ -1,9 +1,11 @@
 //! `bench NAME`: measures something against a peer in the same run and ends with one JSON line. Never part of tests.
+//! `bench differential` measures nothing: it checks the answers of the same endpoints against each other.
 //!
 //! Owns how a measurement is told; each benchmark is a module of its name. `cargo xtask bench NAME` builds this,
 //! installs the peer and runs it.
 
 mod cpu;
+mod differential;
 mod endpoint;
 mod executions;
 mod report;
@@ -17,6 +19,9 @@ fn main() -> ExitCode {
     let name = words.next().unwrap_or_default();
     // Where the peer is installed; without it only our own side is measured.
     let peer = words.next().map(PathBuf::from);
+    if name == "differential" {
+        return differential(peer, words);
+    }
     let result = match name.as_str() {
         "transitions" => transitions::measure(peer.as_deref()),
         "executions" => std::env::current_exe()
@@ -24,7 +29,7 @@ fn main() -> ExitCode {
             .and_then(|bench| executions::measure(&bench.with_file_name("local"), peer.as_deref())),
         _ => {
             eprintln!(
-                "bench: there is no benchmark {name:?}; there are transitions and executions"
+                "bench: there is no benchmark {name:?}; there are transitions, executions and differential"
             );
             return ExitCode::from(2);
         }
@@ -36,6 +41,31 @@ fn main() -> ExitCode {
         }
         Err(error) => {
             eprintln!("bench {name}: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// `differential PEERS SEED MACHINES MOTO_EVERY`.
+fn differential(peers: Option<PathBuf>, words: impl Iterator<Item = String>) -> ExitCode {
+    let numbers: Vec<u64> = words.map_while(|word| word.parse().ok()).collect();
+    let (Some(peers), &[seed, machines, moto_every]) = (peers, numbers.as_slice()) else {
+        eprintln!("bench: differential PEERS SEED MACHINES MOTO_EVERY");
+        return ExitCode::from(2);
+    };
+    let plan = differential::Plan {
+        seed,
+        machines,
+        moto_every: moto_every.max(1),
+    };
+    let checked = std::env::current_exe()
+        .map_err(Into::into)
+        .and_then(|bench| differential::check(&bench.with_file_name("local"), &peers, &plan));
+    match checked {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("bench differential: {error:#}");
             ExitCode::FAILURE
         }
     }

@@ -79,6 +79,12 @@ pub fn run_command(mut arguments: Arguments) -> CommandResult {
     })
 }
 
+/// Installs the endpoints of others that `executions` is compared with; answers with their folder.
+pub fn endpoints() -> anyhow::Result<PathBuf> {
+    let executions = BENCHMARKS.iter().find(|known| known.name == "executions");
+    executions.context("there is no such benchmark")?.install()
+}
+
 impl Benchmark {
     /// Installs the peers, once; answers with their folder.
     fn install(&self) -> anyhow::Result<PathBuf> {

@@ -9,6 +9,7 @@ mod children;
 mod conformance;
 mod demo;
 mod deploy;
+mod differential;
 mod e2e;
 mod image;
 mod install;
@@ -72,6 +73,11 @@ const COMMANDS: &[Command] = &[
         run: bench::run_command,
     },
     Command {
+        name: "differential",
+        about: "Compare random state machines on the local AWS, ministack and moto",
+        run: differential::run_command,
+    },
+    Command {
         name: "build",
         about: "Build the browser half, the server, the local AWS and the worker",
         run: build::run_command,
@@ -107,7 +113,7 @@ fn main() -> ExitCode {
 fn overview() -> String {
     let mut text = String::from("Usage: cargo xtask COMMAND [--help]\n\nCommands:\n");
     for command in COMMANDS {
-        text.push_str(&format!("  {:<11} {}\n", command.name, command.about));
+        text.push_str(&format!("  {:<12} {}\n", command.name, command.about));
     }
     text
 }

@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{GeneralPurpose, NO_PAD, STANDARD};
+use base64::{Engine, alphabet};
 use md5::{Digest, Md5};
 use serde_json::{Map, Value, json};
 use sha1::Sha1;
@@ -167,14 +167,7 @@ impl Function {
             (Function::Base64Encode, [argument]) => {
                 Ok(STANDARD.encode(short(text(argument)?)?).into())
             }
-            (Function::Base64Decode, [argument]) => {
-                let bytes = STANDARD
-                    .decode(short(text(argument)?)?)
-                    .map_err(|error| error.to_string())?;
-                String::from_utf8(bytes)
-                    .map(Value::String)
-                    .map_err(|error| error.to_string())
-            }
+            (Function::Base64Decode, [argument]) => mime_decoded(short(text(argument)?)?),
             (Function::Hash, [argument, algorithm]) => {
                 let data = match argument {
                     Value::String(text) => text.clone(),
@@ -222,6 +215,25 @@ fn short(text: &str) -> Result<&str, String> {
         return Err(format!("more than {TEXT_MAX} characters"));
     }
     Ok(text)
+}
+
+/// What Base64 in MIME says (RFC 2045, section 6.8): characters outside of the alphabet are ignored, `=` ends the
+/// data, and what is no UTF-8 is shown as such.
+fn mime_decoded(text: &str) -> Result<Value, String> {
+    let mut digits: Vec<u8> = text
+        .bytes()
+        .take_while(|&byte| byte != b'=')
+        .filter(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))
+        .collect();
+    // One digit is six bits, less than a byte.
+    if digits.len() % 4 == 1 {
+        digits.pop();
+    }
+    let lenient = NO_PAD.with_decode_allow_trailing_bits(true);
+    let bytes = GeneralPurpose::new(&alphabet::STANDARD, lenient)
+        .decode(digits)
+        .map_err(|error| error.to_string())?;
+    Ok(String::from_utf8_lossy(&bytes).into())
 }
 
 fn array(value: &Value) -> Result<&Vec<Value>, String> {

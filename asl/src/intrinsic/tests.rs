@@ -44,6 +44,11 @@ fn strings() {
         "States.Base64Decode('RGF0YSB0byBlbmNvZGU=')",
         expect![[r#""Data to encode""#]],
     );
+    // MIME's decoding: no padding, other characters, data behind the padding, half a byte, bytes that are no UTF-8.
+    check("States.Base64Decode('YWI')", expect![[r#""ab""#]]);
+    check("States.Base64Decode(' Y-W%I=YWI=')", expect![[r#""ab""#]]);
+    check("States.Base64Decode('YWJjZ')", expect![[r#""abc""#]]);
+    check("States.Base64Decode('/w==')", expect![[r#""�""#]]);
     check(
         "States.Hash('input data', 'SHA-1')",
         expect![[r#""aaff4a450a104cd177d28d18d74485e8cae074b7""#]],

@@ -1,0 +1,101 @@
+//! Known faults of ministack in intrinsic functions and in JSONata. The comment above each says what is demanded.
+
+use crate::differential::faults::{Fault, Shows, values};
+
+pub const FAULTS: [Fault; 10] = [
+    // SFN, "Intrinsic functions": States.IntrinsicFailure, which may be caught.
+    Fault {
+        name: "Python's exception instead of States.IntrinsicFailure",
+        shows: Shows::Somehow(|executed| executed.failing_call()),
+    },
+    // SFN: States.ArrayRange's last argument may be negative and its end is inclusive.
+    Fault {
+        name: "States.ArrayRange downwards leaves out its end",
+        shows: Shows::Values {
+            used: |executed| executed.text(|text| text.contains("States.ArrayRange(5, 1, -2)")),
+            is: |ours, theirs| ours.is_array() || (ours.is_number() && theirs.is_number()),
+        },
+    },
+    // SFN: JSON's words in texts, not Python's True, None and 1.0.
+    Fault {
+        name: "Python's words in States.Format",
+        shows: Shows::Values {
+            used: |executed| {
+                let told = executed.dispute.theirs.output.to_string();
+                let python = ["True", "False", "None"]
+                    .iter()
+                    .any(|word| told.contains(word));
+                executed
+                    .text(|text| text.contains("States.Format(") && (python || executed.digests()))
+            },
+            is: values::texts,
+        },
+    },
+    // SFN: non-integers are rounded to the nearest integer.
+    Fault {
+        name: "States.MathAdd truncates",
+        shows: Shows::Values {
+            used: |executed| {
+                executed.text(|text| text.contains("States.MathAdd(")) && executed.has_fraction()
+            },
+            is: values::numbers,
+        },
+    },
+    // SFN: a text of JSON, in which nothing demands that ö is escaped.
+    Fault {
+        name: "States.JsonToString escapes what is not ASCII",
+        shows: Shows::Values {
+            used: |executed| {
+                executed.text(|text| text.contains("States.JsonToString("))
+                    && !executed.dispute.machine.input.to_string().is_ascii()
+            },
+            is: values::texts,
+        },
+    },
+    // SFN, "Intrinsic functions": the end of States.MathRandom is exclusive.
+    Fault {
+        name: "States.MathRandom includes its end",
+        shows: Shows::Values {
+            used: |executed| executed.text(|text| text.contains("States.MathRandom(")),
+            is: values::flags,
+        },
+    },
+    // JSONata, "Numeric operators": the remainder of 1.75 by 3 is 1.75.
+    Fault {
+        name: "the remainder is an integer",
+        shows: Shows::Values {
+            used: |executed| {
+                executed.any(|state| state.jsonata && state.has_text(&|text| text.contains(" % 3")))
+            },
+            is: values::numbers,
+        },
+    },
+    // SFN, "Intrinsics for arrays": true is not 1.
+    Fault {
+        name: "States.ArrayContains takes true for 1",
+        shows: Shows::Values {
+            used: |executed| executed.text(|text| text.contains("States.ArrayContains(")),
+            is: values::flags,
+        },
+    },
+    // ASL, "Intrinsic functions": \' stands for the quote.
+    Fault {
+        name: "texts in calls keep their escapes",
+        shows: Shows::Values {
+            used: |executed| executed.text(|text| text.contains("'it\\'s'")),
+            is: values::texts,
+        },
+    },
+    // JSONata, "$string()": JSON.stringify, which escapes no letters.
+    Fault {
+        name: "$string escapes what is not ASCII",
+        shows: Shows::Values {
+            used: |executed| {
+                executed.any(|state| {
+                    state.jsonata && state.has_text(&|text| text.contains("$string(["))
+                }) && !executed.dispute.machine.input.to_string().is_ascii()
+            },
+            is: values::texts,
+        },
+    },
+];
