@@ -8,7 +8,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+mod wire;
+
+use wire::Wire;
 
 /// One event in the history of an execution.
 #[derive(Debug, Clone, PartialEq)]
@@ -240,73 +245,62 @@ impl Field {
 }
 
 /// How a field is kept in [`Details`].
-enum Slot<'a> {
-    Text(&'a mut Option<String>),
-    Number(&'a mut Option<i64>),
-    Variables(&'a mut Option<BTreeMap<String, String>>),
-    Role(&'a mut Option<String>),
+enum Slot<Text, Number, Variables> {
+    Text(Text),
+    Number(Number),
+    Variables(Variables),
+    Role(Text),
+}
+
+type SlotRef<'a> = Slot<&'a Option<String>, &'a Option<i64>, &'a Option<BTreeMap<String, String>>>;
+type SlotMut<'a> =
+    Slot<&'a mut Option<String>, &'a mut Option<i64>, &'a mut Option<BTreeMap<String, String>>>;
+
+/// The slot of a field, borrowed as the last argument says.
+macro_rules! slot {
+    ($details:expr, $field:expr, $($borrow:tt)+) => {
+        match $field {
+            Field::Name => Slot::Text($($borrow)+ $details.name),
+            Field::Input => Slot::Text($($borrow)+ $details.input),
+            Field::Output => Slot::Text($($borrow)+ $details.output),
+            Field::Error => Slot::Text($($borrow)+ $details.error),
+            Field::Cause => Slot::Text($($borrow)+ $details.cause),
+            Field::Resource => Slot::Text($($borrow)+ $details.resource),
+            Field::ResourceType => Slot::Text($($borrow)+ $details.resource_type),
+            Field::Region => Slot::Text($($borrow)+ $details.region),
+            Field::Parameters => Slot::Text($($borrow)+ $details.parameters),
+            Field::Timeout => Slot::Number($($borrow)+ $details.timeout_in_seconds),
+            Field::Heartbeat => Slot::Number($($borrow)+ $details.heartbeat_in_seconds),
+            Field::RoleArn => Slot::Text($($borrow)+ $details.role_arn),
+            Field::TaskRole => Slot::Role($($borrow)+ $details.task_role_arn),
+            Field::Length => Slot::Number($($borrow)+ $details.length),
+            Field::Index => Slot::Number($($borrow)+ $details.index),
+            Field::RedriveCount => Slot::Number($($borrow)+ $details.redrive_count),
+            Field::AliasArn => Slot::Text($($borrow)+ $details.state_machine_alias_arn),
+            Field::VersionArn => Slot::Text($($borrow)+ $details.state_machine_version_arn),
+            Field::MapRunArn => Slot::Text($($borrow)+ $details.map_run_arn),
+            Field::WorkerName => Slot::Text($($borrow)+ $details.worker_name),
+            Field::Assigned => Slot::Variables($($borrow)+ $details.assigned_variables),
+            Field::Location => Slot::Text($($borrow)+ $details.location),
+            Field::State => Slot::Text($($borrow)+ $details.state),
+        }
+    };
 }
 
 impl Details {
-    fn slot(&mut self, field: Field) -> Slot<'_> {
-        match field {
-            Field::Name => Slot::Text(&mut self.name),
-            Field::Input => Slot::Text(&mut self.input),
-            Field::Output => Slot::Text(&mut self.output),
-            Field::Error => Slot::Text(&mut self.error),
-            Field::Cause => Slot::Text(&mut self.cause),
-            Field::Resource => Slot::Text(&mut self.resource),
-            Field::ResourceType => Slot::Text(&mut self.resource_type),
-            Field::Region => Slot::Text(&mut self.region),
-            Field::Parameters => Slot::Text(&mut self.parameters),
-            Field::Timeout => Slot::Number(&mut self.timeout_in_seconds),
-            Field::Heartbeat => Slot::Number(&mut self.heartbeat_in_seconds),
-            Field::RoleArn => Slot::Text(&mut self.role_arn),
-            Field::TaskRole => Slot::Role(&mut self.task_role_arn),
-            Field::Length => Slot::Number(&mut self.length),
-            Field::Index => Slot::Number(&mut self.index),
-            Field::RedriveCount => Slot::Number(&mut self.redrive_count),
-            Field::AliasArn => Slot::Text(&mut self.state_machine_alias_arn),
-            Field::VersionArn => Slot::Text(&mut self.state_machine_version_arn),
-            Field::MapRunArn => Slot::Text(&mut self.map_run_arn),
-            Field::WorkerName => Slot::Text(&mut self.worker_name),
-            Field::Assigned => Slot::Variables(&mut self.assigned_variables),
-            Field::Location => Slot::Text(&mut self.location),
-            Field::State => Slot::Text(&mut self.state),
-        }
+    fn slot(&self, field: Field) -> SlotRef<'_> {
+        slot!(self, field, &)
     }
 
-    fn write(&mut self, field: Field, into: &mut Map<String, Value>) {
-        let key = field.key();
-        match self.slot(field) {
-            Slot::Text(slot) => {
-                let Some(text) = slot.take() else { return };
-                into.insert(key.to_owned(), Value::String(text));
-                if matches!(field, Field::Input | Field::Output) {
-                    into.insert(format!("{key}Details"), json!({ "truncated": false }));
-                }
-            }
-            Slot::Number(slot) => {
-                let Some(number) = *slot else { return };
-                into.insert(key.to_owned(), number.into());
-            }
-            Slot::Role(slot) => {
-                let Some(role) = slot.take() else { return };
-                into.insert(key.to_owned(), json!({ "roleArn": role }));
-            }
-            Slot::Variables(slot) => {
-                let Some(variables) = slot.take() else { return };
-                into.insert(key.to_owned(), json!(variables));
-                into.insert(format!("{key}Details"), json!({ "truncated": false }));
-            }
-        }
+    fn slot_mut(&mut self, field: Field) -> SlotMut<'_> {
+        slot!(self, field, &mut)
     }
 
     fn read(&mut self, field: Field, from: &Map<String, Value>) {
         let Some(value) = from.get(field.key()) else {
             return;
         };
-        match self.slot(field) {
+        match self.slot_mut(field) {
             Slot::Text(slot) => *slot = value.as_str().map(str::to_owned),
             Slot::Number(slot) => *slot = value.as_i64(),
             Slot::Role(slot) => *slot = value["roleArn"].as_str().map(str::to_owned),
@@ -326,25 +320,15 @@ impl HistoryEvent {
     /// The event as `GetExecutionHistory` (AWS JSON 1.0) answers it: times are epoch seconds with a
     /// fraction. Without execution data, inputs, outputs, parameters and variables stay away.
     pub fn to_wire(&self, include_execution_data: bool) -> Value {
-        let mut event = Map::new();
-        event.insert(
-            "timestamp".to_owned(),
-            json!(self.timestamp_ms as f64 / 1000.0),
-        );
-        event.insert("type".to_owned(), self.kind.as_str().into());
-        event.insert("id".to_owned(), self.id.into());
-        event.insert("previousEventId".to_owned(), self.previous_event_id.into());
-        if let Some((key, fields)) = self.kind.shape() {
-            let mut left = self.details.clone();
-            let mut details = Map::new();
-            for &field in fields {
-                if include_execution_data || !field.is_execution_data() {
-                    left.write(field, &mut details);
-                }
-            }
-            event.insert(key.to_owned(), Value::Object(details));
+        serde_json::to_value(self.wire(include_execution_data)).unwrap_or_default()
+    }
+
+    /// The same, to be written without a value in between.
+    pub fn wire(&self, include_execution_data: bool) -> impl Serialize {
+        Wire {
+            event: self,
+            include_execution_data,
         }
-        Value::Object(event)
     }
 
     /// Reads what [`HistoryEvent::to_wire`] writes. `None` if it is not a history event of a type

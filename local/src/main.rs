@@ -6,6 +6,10 @@ use std::process::ExitCode;
 use local::{Config, serve};
 use tracing_subscriber::EnvFilter;
 
+// A step of an execution is thousands of small pieces of text that come and go.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let config = match Config::from_args(std::env::args().skip(1)) {

@@ -11,7 +11,6 @@ use std::time::Duration;
 use asl::{
     Command, Execution, HistoryEvent, Input, Outcome, Resource, Start, StateMachine, TaskId,
 };
-use serde_json::Value;
 use tokio::sync::{oneshot, watch};
 use tokio::task::AbortHandle;
 
@@ -20,7 +19,7 @@ use super::activity::{Offer, Offers};
 use super::change::{self, Facts};
 use super::input;
 use super::integration::{Caller, Peers};
-use super::journal::{Entry, Journal, NewExecution, Row, Step};
+use super::journal::{Entry, Journal, NewExecution, Recorded, Row, Step};
 use super::map_run::{Begin, MapRuns};
 use super::rest::Slot;
 use super::timer::Timers;
@@ -103,7 +102,7 @@ impl Running {
         commands: Vec<Command>,
     ) -> (Vec<Row>, Vec<Command>, Vec<Line>) {
         let mut lines = Vec::new();
-        let mut events: Vec<Value> = Vec::new();
+        let mut events = Recorded::default();
         let mut rows = Vec::new();
         let mut acts = Vec::new();
         for command in commands {
@@ -121,7 +120,7 @@ impl Running {
                     let facts = &self.facts;
                     let log = facts.log.as_ref();
                     lines.extend(log.and_then(|log| log.line(&facts.arn, self.redrives.0, &event)));
-                    events.push(event.to_wire(true));
+                    events.push(&event);
                 }
                 Command::Finished(outcome) => {
                     let refusal = self.execution.can_redrive().err();
@@ -141,7 +140,7 @@ impl Running {
             seq: self.seq,
             at_ms,
             input: input.map(input::write),
-            events: (!events.is_empty()).then(|| Value::Array(events).to_string()),
+            events: events.text(),
             last_event_id: self.last_event_id,
         };
         rows.insert(0, Row::Step(step));
@@ -194,18 +193,17 @@ impl Driver {
     /// Starts an execution of a machine, or of the processor of one of its Map states.
     pub fn start_in(
         self: &Arc<Self>,
-        new: NewExecution,
+        mut new: NewExecution,
         machine: Arc<StateMachine>,
         map_state: Option<&str>,
         start: Start,
     ) -> oneshot::Receiver<bool> {
         let (id, at_ms, child) = (new.id, new.started_at_ms, new.child);
         let facts = Facts::of(&new, &start.state_machine_arn);
-        let mut rows = vec![Row::Started(new)];
-        if !change::is_express(&facts.arn) {
+        let begins = (!change::is_express(&facts.arn)).then(|| {
             let running = change::status(id, at_ms, &Outcome::Running, None);
-            rows.push(Row::Event(change::event(&facts, &running, (0, None))));
-        }
+            Row::Event(change::event(&facts, &running, (0, None)))
+        });
         let (answer, started) = oneshot::channel();
         let begun = match map_state {
             None => Some(Execution::start(machine, start, at_ms)),
@@ -216,8 +214,18 @@ impl Driver {
             return started;
         };
         let mut running = Running::new(facts, execution, 0, 0, at_ms, (0, None));
-        let (step, acts, lines) = running.step(at_ms, None, commands);
-        rows.extend(step);
+        let (mut step, acts, lines) = running.step(at_ms, None, commands);
+        // One that ends at once is written once.
+        if let Some(at) = step.iter().position(|row| matches!(row, Row::Status(_)))
+            && let Row::Status(status) = step.remove(at)
+        {
+            new.ended = Some(status);
+        }
+        let rows = [Row::Started(Box::new(new))]
+            .into_iter()
+            .chain(begins)
+            .chain(step)
+            .collect();
         let driver = self.clone();
         self.journal.append(Entry {
             rows,
@@ -306,6 +314,8 @@ impl Driver {
             },
         };
         let status = change::status(facts.id, at_ms, &outcome, Some(cause.to_owned()));
+        let mut events = Recorded::default();
+        events.push(&event);
         self.journal.append(Entry {
             rows: vec![
                 Row::Step(Step {
@@ -313,7 +323,7 @@ impl Driver {
                     seq,
                     at_ms,
                     input: None,
-                    events: Some(Value::Array(vec![event.to_wire(true)]).to_string()),
+                    events: events.text(),
                     last_event_id: event.id,
                 }),
                 Row::Event(change::event(facts, &status, (0, None))),

@@ -128,9 +128,6 @@ impl Sfn {
             name.map(str::to_owned)
         });
         let execution_arn = arn::of_execution(&machine.name, &name);
-        if let Some(answer) = self.started_already(&execution_arn, &input_text).await? {
-            return answer;
-        }
         let id = self.new_execution_id();
         let seed = seed.cast_signed();
         let started_at_ms = now_ms();
@@ -178,12 +175,13 @@ impl Sfn {
             started_at_ms,
             child: None,
             log: parsed.log,
+            ended: None,
         };
         let started = self.driver.start(new, parsed.machine, restore::start(&row));
         if started.await.unwrap_or(false) {
             return Ok(started_answer(&execution_arn, started_at_ms));
         }
-        // Somebody else was quicker: to start it, or to delete the machine.
+        // It was started before, or the machine has been deleted meanwhile.
         match self.started_already(&execution_arn, &input_text).await? {
             Some(answer) => answer,
             None => Err(super::machine::no_such_machine(&machine.arn)),

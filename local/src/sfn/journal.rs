@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use asl::HistoryEvent;
 use serde_json::Value;
 use sqlx::SqliteConnection;
 use tokio::sync::mpsc;
@@ -34,7 +35,7 @@ pub struct Entry {
 /// One thing to write.
 pub enum Row {
     /// A new execution; refused when there is one of that ARN or the state machine is gone.
-    Started(NewExecution),
+    Started(Box<NewExecution>),
     /// An input that was applied (none for the start) and the history events that came of it.
     Step(Step),
     /// An execution's new status.
@@ -71,6 +72,8 @@ pub struct NewExecution {
     pub child: Option<ChildOf>,
     /// Where it logs to, if it does.
     pub log: Option<Arc<Destination>>,
+    /// How it ended, if it did at once.
+    pub ended: Option<Status>,
 }
 
 /// One input of an execution and what it recorded.
@@ -87,6 +90,28 @@ pub struct Step {
     pub events: Option<String>,
     /// The highest id of an event up to and with this step.
     pub last_event_id: i64,
+}
+
+/// Events on their way into a step: written as they come, for there may be thousands.
+#[derive(Default)]
+pub struct Recorded(Vec<u8>);
+
+impl Recorded {
+    /// Adds an event.
+    pub fn push(&mut self, event: &HistoryEvent) {
+        self.0.push(if self.0.is_empty() { b'[' } else { b',' });
+        // Neither memory nor an event's own data refuse to be written.
+        let _ = serde_json::to_writer(&mut self.0, &event.wire(true));
+    }
+
+    /// The JSON array; `None` if there are none.
+    pub fn text(mut self) -> Option<String> {
+        if self.0.is_empty() {
+            return None;
+        }
+        self.0.push(b']');
+        String::from_utf8(self.0).ok()
+    }
 }
 
 /// What DescribeExecution answers from then on.
@@ -205,10 +230,12 @@ async fn insert(
     connection: &mut SqliteConnection,
     new: &NewExecution,
 ) -> Result<bool, sqlx::Error> {
+    let ended = new.ended.as_ref();
     let inserted = sqlx::query(
         "INSERT INTO sfn_executions (id, machine, revision, version, alias, arn, name, seed, status,
-            input, trace_header, started_at_ms, listed_at_ms)
-         SELECT ?, id, ?, ?, ?, ?, ?, ?, 'RUNNING', ?, ?, ?, ?
+            input, output, error, cause, trace_header, started_at_ms, stopped_at_ms, listed_at_ms,
+            redrive_refusal)
+         SELECT ?, id, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
          FROM sfn_machines WHERE id = ? AND (NOT deleting OR ?)
          ON CONFLICT (arn) DO NOTHING",
     )
@@ -219,10 +246,16 @@ async fn insert(
     .bind(&new.arn)
     .bind(&new.name)
     .bind(new.seed)
+    .bind(ended.map_or("RUNNING", |status| status.status))
     .bind(&new.input)
+    .bind(ended.and_then(|status| status.output.as_deref()))
+    .bind(ended.and_then(|status| status.error.as_deref()))
+    .bind(ended.and_then(|status| status.cause.as_deref()))
     .bind(&new.trace_header)
     .bind(new.started_at_ms)
-    .bind(new.started_at_ms)
+    .bind(ended.map(|status| status.at_ms))
+    .bind(ended.map_or(new.started_at_ms, |status| status.at_ms))
+    .bind(ended.and_then(|status| status.redrive_refusal.as_deref()))
     .bind(new.machine)
     .bind(new.child.is_some())
     .execute(&mut *connection)

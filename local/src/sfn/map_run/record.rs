@@ -357,6 +357,7 @@ impl Sfn {
                 number: child.number,
             }),
             log: family.parsed.log.clone(),
+            ended: None,
         };
         let start = Start {
             execution_arn: new.arn.clone(),
