@@ -19,8 +19,9 @@ use super::activity::{Offer, Offers};
 use super::change::{self, Facts};
 use super::input;
 use super::integration::{Caller, Peers};
-use super::journal::{Entry, Journal, NewExecution, Recorded, Row, Step};
+use super::journal::{Entry, Journal, NewExecution, Row, Step};
 use super::map_run::{Begin, MapRuns};
+use super::recorded::Recorded;
 use super::rest::Slot;
 use super::timer::Timers;
 use crate::logs::Line;
@@ -140,7 +141,7 @@ impl Running {
             seq: self.seq,
             at_ms,
             input: input.map(input::write),
-            events: events.text(),
+            events: events.kept(),
             last_event_id: self.last_event_id,
         };
         rows.insert(0, Row::Step(step));
@@ -323,7 +324,7 @@ impl Driver {
                     seq,
                     at_ms,
                     input: None,
-                    events: events.text(),
+                    events: events.kept(),
                     last_event_id: event.id,
                 }),
                 Row::Event(change::event(facts, &status, (0, None))),

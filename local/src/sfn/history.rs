@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sqlx::{QueryBuilder, Row, Sqlite};
 
 use super::execution::page_size;
-use super::{Sfn, token};
+use super::{Sfn, recorded, token};
 use crate::wire::AwsError;
 
 #[derive(Deserialize)]
@@ -49,8 +49,9 @@ impl Sfn {
                 }
             },
         };
-        let mut query =
-            QueryBuilder::<Sqlite>::new("SELECT events FROM sfn_steps WHERE execution = ");
+        let mut query = QueryBuilder::<Sqlite>::new(
+            "SELECT CAST(events AS BLOB) AS events FROM sfn_steps WHERE execution = ",
+        );
         query.push_bind(row.id).push(" AND events IS NOT NULL");
         if reverse {
             query.push(" ORDER BY last_event_id DESC");
@@ -62,8 +63,7 @@ impl Sfn {
         let mut events: Vec<Value> = Vec::new();
         // One more than asked for tells whether there is another page.
         'pages: while let Some(step) = steps.try_next().await? {
-            let mut recorded: Vec<Value> =
-                serde_json::from_str(step.try_get("events")?).unwrap_or_default();
+            let mut recorded = recorded::read(step.try_get("events")?);
             if reverse {
                 recorded.reverse();
             }

@@ -7,7 +7,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use asl::HistoryEvent;
 use serde_json::Value;
 use sqlx::SqliteConnection;
 use tokio::sync::mpsc;
@@ -86,32 +85,10 @@ pub struct Step {
     pub at_ms: i64,
     /// The input as JSON; `None` for the start.
     pub input: Option<String>,
-    /// JSON array of history events as on the wire; `None` when nothing was recorded.
-    pub events: Option<String>,
+    /// What it recorded, as [`Recorded`] keeps it; `None` when that was nothing.
+    pub events: Option<Vec<u8>>,
     /// The highest id of an event up to and with this step.
     pub last_event_id: i64,
-}
-
-/// Events on their way into a step: written as they come, for there may be thousands.
-#[derive(Default)]
-pub struct Recorded(Vec<u8>);
-
-impl Recorded {
-    /// Adds an event.
-    pub fn push(&mut self, event: &HistoryEvent) {
-        self.0.push(if self.0.is_empty() { b'[' } else { b',' });
-        // Neither memory nor an event's own data refuse to be written.
-        let _ = serde_json::to_writer(&mut self.0, &event.wire(true));
-    }
-
-    /// The JSON array; `None` if there are none.
-    pub fn text(mut self) -> Option<String> {
-        if self.0.is_empty() {
-            return None;
-        }
-        self.0.push(b']');
-        String::from_utf8(self.0).ok()
-    }
 }
 
 /// What DescribeExecution answers from then on.

@@ -25,6 +25,7 @@ mod listing;
 mod log;
 mod machine;
 mod map_run;
+mod recorded;
 mod redrive;
 mod rest;
 mod restore;
