@@ -4,7 +4,8 @@
 //! Five loads, each run in turn on every endpoint so that whatever else the machine does hits all of them: a loop
 //! of 1,000 turns, a chain of 1,000 Pass states, 100 executions of 10 Pass states from 16 clients, 1,000 executions
 //! that wait at once, and an inline Map of 1,000 items. (An inline Map of 10,000 would pass AWS's 25,000 history
-//! events and fail, as it must.) The line at the end is of the loop, compared with ministack.
+//! events and fail, as it must.) Then what a waiting execution takes of memory. The line at the end is of the loop,
+//! compared with ministack.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,6 +16,7 @@ use serde_json::{Value, json};
 
 use crate::endpoint::Endpoint;
 use crate::report::{Report, median};
+use crate::resting;
 
 /// Turns of every endpoint.
 const ROUNDS: usize = 5;
@@ -73,6 +75,14 @@ fn compare(program: &Path, environment: Option<&Path>, data: &Path) -> anyhow::R
             );
         }
         headline.get_or_insert(found);
+    }
+    // moto takes a thread for each of them: it is left out.
+    for endpoint in endpoints.iter().filter(|endpoint| endpoint.name != "moto") {
+        let bytes = resting::bytes_each(endpoint)?;
+        eprintln!(
+            "rests    {:<10} {bytes:.0} bytes of memory an execution that waits",
+            endpoint.name
+        );
     }
     let found = headline.context("there is no load")?;
     Ok(Report {

@@ -9,6 +9,7 @@ mod differential;
 mod endpoint;
 mod executions;
 mod report;
+mod resting;
 mod transitions;
 
 use std::path::PathBuf;
