@@ -30,6 +30,7 @@ mod redrive;
 mod rest;
 mod restore;
 mod revision;
+mod running;
 mod tags;
 mod test_state;
 mod timer;

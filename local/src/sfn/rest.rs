@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex, Weak};
 use asl::{Command, Input};
 use tokio::sync::oneshot;
 
-use super::driver::{Driver, Running, lock};
+use super::driver::{Driver, lock};
 use super::restore::RestoreError;
+use super::running::Running;
 use crate::wire::{AwsError, now_ms};
 
 /// The place of an execution that is not over.

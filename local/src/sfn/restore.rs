@@ -14,12 +14,12 @@ use sqlx::FromRow;
 
 use super::Sfn;
 use super::change::Facts;
-use super::driver::Running;
 use super::errand::Nested;
 use super::execution::ExecutionRow;
 use super::integration::is_nested;
 use super::log::Destination;
 use super::map_run::ChildOf;
+use super::running::Running;
 use crate::wire::AwsError;
 
 /// Most definitions that are kept parsed.

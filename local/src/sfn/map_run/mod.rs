@@ -19,8 +19,9 @@ use asl::{Input, MapRun, TaskId};
 use tokio::sync::mpsc;
 
 use super::Sfn;
-use super::driver::{Driver, Running, lock};
+use super::driver::{Driver, lock};
 use super::integration::Fault;
+use super::running::Running;
 use crate::wire::AwsError;
 
 use record::{Child, Row};
