@@ -20,8 +20,6 @@ pub struct Config {
     pub sandbox_idle: Duration,
     /// For how long an execution must have nothing to do to be let go of by the memory.
     pub rest: Duration,
-    /// Access key ids whose secret is not `local`, with their secrets, for clients that bring their own.
-    pub access_keys: Vec<(String, String)>,
 }
 
 impl Config {
@@ -34,7 +32,6 @@ impl Config {
             sandboxes_max: 32,
             sandbox_idle: Duration::from_secs(300),
             rest: Duration::from_secs(10),
-            access_keys: Vec::new(),
         }
     }
 
@@ -61,7 +58,6 @@ impl Config {
                 "--lambda-endpoint" => {
                     config.lambda_endpoint = Some(value()?.trim_end_matches('/').to_owned())
                 }
-                "--access-key" => config.access_keys.push(access_key(&value()?)?),
                 "--concurrency" => config.sandboxes_max = number(&name, &value()?)?,
                 "--idle-seconds" => {
                     config.sandbox_idle = Duration::from_secs(number(&name, &value()?)?)
@@ -72,15 +68,6 @@ impl Config {
             }
         }
         Ok(config)
-    }
-}
-
-fn access_key(value: &str) -> Result<(String, String), String> {
-    match value.split_once(':') {
-        Some((id, secret)) if !id.is_empty() && !secret.is_empty() => {
-            Ok((id.to_owned(), secret.to_owned()))
-        }
-        _ => Err("--access-key needs ID:SECRET".to_owned()),
     }
 }
 
@@ -98,7 +85,6 @@ Usage: local [--port 4566] [--data local-data] [options]
   --port PORT             port on 127.0.0.1, 0 for a free one (4566)
   --data DIR              directory that holds all state (local-data)
   --lambda-endpoint URL   send Step Functions' Lambda tasks there instead of to the sandboxes here
-  --access-key ID:SECRET  another key that S3's signatures may be made with; may be repeated
   --concurrency N         sandboxes that may run at once (32)
   --idle-seconds N        how long an idle sandbox is kept (300)
   --rest-seconds N        executions that wait for longer are kept on disk only (10)
@@ -140,10 +126,6 @@ mod tests {
         assert_eq!(
             parse(&["--data"]).unwrap_err(),
             "--data needs a value; see --help"
-        );
-        assert_eq!(
-            parse(&["--access-key", "test"]).unwrap_err(),
-            "--access-key needs ID:SECRET"
         );
         assert!(parse(&["--prot=1"]).unwrap_err().contains("--prot"));
     }

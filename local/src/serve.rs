@@ -111,9 +111,7 @@ impl Services {
         )
         .await
         .map_err(failed("Lambda"))?;
-        let (s3, storage) = crate::s3::open(store, &config.access_keys)
-            .await
-            .map_err(failed("S3"))?;
+        let (s3, storage) = crate::s3::open(store).await.map_err(failed("S3"))?;
         let peers = Peers {
             lambda: lambda.clone(),
             events: events.clone(),

@@ -73,9 +73,7 @@ fn scenarios(folder: &Path) -> anyhow::Result<()> {
             .args(["--port", &harness.port.to_string(), "--data"])
             .arg(data.join("aws"))
             .arg("--lambda-endpoint")
-            .arg(format!("http://127.0.0.1:{}", harness.lambda_port))
-            // The harness's own.
-            .args(["--access-key", "test:secret"]),
+            .arg(format!("http://127.0.0.1:{}", harness.lambda_port)),
     )?;
     let until = Instant::now() + READY_WITHIN;
     while std::net::TcpStream::connect(("127.0.0.1", harness.port)).is_err() {

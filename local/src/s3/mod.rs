@@ -1,48 +1,29 @@
 //! S3: `s3s` over plain files.
 //!
-//! Owns the credentials rule and what a browser on another port needs (CORS); [`objects`] is what `s3s`
+//! Owns what a browser on another port needs (CORS); [`secrets`] checks signatures, [`objects`] is what `s3s`
 //! asks, and [`json`] what state machines ask. Refuses to interpret S3 itself: that is `s3s`'s.
 
 mod json;
 mod objects;
+mod secrets;
 mod upload;
-
-use std::collections::HashMap;
 
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderValue, Method, Response, StatusCode, header};
-use s3s::S3Result;
-use s3s::auth::{S3Auth, SecretKey};
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s_fs::FileSystem;
 
 pub use json::Storage;
 use objects::Objects;
+use secrets::Secrets;
 use upload::Uploads;
 
 use crate::store::Store;
-use crate::wire::{AwsError, SECRET_ACCESS_KEY};
-
-/// Any access key id with one secret, and those that were given with their own: signatures (and a presigned
-/// URL's end) are really checked.
-struct Secrets {
-    given: HashMap<String, String>,
-}
-
-#[async_trait::async_trait]
-impl S3Auth for Secrets {
-    async fn get_secret_key(&self, access_key: &str) -> S3Result<SecretKey> {
-        let given = self.given.get(access_key).map(String::as_str);
-        Ok(SecretKey::from(given.unwrap_or(SECRET_ACCESS_KEY)))
-    }
-}
+use crate::wire::AwsError;
 
 /// Opens S3 over `DIR/s3`: for HTTP, and for the other services here.
-pub async fn open(
-    store: &Store,
-    access_keys: &[(String, String)],
-) -> Result<(S3Service, Storage), AwsError> {
+pub async fn open(store: &Store) -> Result<(S3Service, Storage), AwsError> {
     let root = store.data.join("s3");
     std::fs::create_dir_all(&root)?;
     let files = FileSystem::new(&root).map_err(|error| {
@@ -55,9 +36,7 @@ pub async fn open(
     })?;
     let objects = Objects::new(files, Uploads::open(store.clone()).await?);
     let mut builder = S3ServiceBuilder::new(objects.clone());
-    builder.set_auth(Secrets {
-        given: access_keys.iter().cloned().collect(),
-    });
+    builder.set_auth(Secrets);
     Ok((builder.build(), Storage::new(objects)))
 }
 
@@ -87,16 +66,7 @@ pub async fn answer(service: S3Service, request: Request) -> Response<Body> {
         return response;
     }
     let bucket = made(&request);
-    let request = request.map(s3s::Body::http_body_unsync);
-    let mut response = match service.call(request).await {
-        Ok(response) => response.map(Body::new),
-        Err(error) => {
-            tracing::error!(?error, "S3 failed");
-            let mut response = Response::new(Body::empty());
-            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-            response
-        }
-    };
+    let mut response = secrets::call(&service, request).await;
     if let Some(bucket) = bucket.filter(|_| response.status().is_success())
         && let Ok(arn) = HeaderValue::from_str(&format!("arn:aws:s3:::{bucket}"))
     {

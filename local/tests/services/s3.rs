@@ -26,10 +26,7 @@ fn bucket(aws: &Aws) -> Bucket {
 #[tokio::test]
 async fn any_access_key_with_the_one_secret_reads_and_writes() {
     let data = tempfile::tempdir().unwrap();
-    let aws = Aws::start_with(data.path(), |config| {
-        config.access_keys = vec![("mine".to_owned(), "own".to_owned())];
-    })
-    .await;
+    let aws = Aws::start(data.path()).await;
     let (bucket, keys) = (bucket(&aws), Credentials::new("whoever", "local"));
     let create = bucket.create_bucket(&keys).sign(TTL);
     assert_eq!(
@@ -58,17 +55,12 @@ async fn any_access_key_with_the_one_secret_reads_and_writes() {
     assert_eq!(part.status(), StatusCode::PARTIAL_CONTENT);
     assert_eq!(part.text().await.unwrap(), "tent");
 
-    let mine = |secret: &str| {
-        let keys = Credentials::new("mine", secret);
+    for customary in ["test", "secret"] {
+        let keys = Credentials::new("test", customary);
         let get = bucket.get_object(Some(&keys), "jobs/1/a b.txt").sign(TTL);
-        aws.client.get(get).send()
-    };
-    assert_eq!(mine("own").await.unwrap().status(), StatusCode::OK);
-    assert_eq!(
-        mine("local").await.unwrap().status(),
-        StatusCode::FORBIDDEN,
-        "a key that was given has its own secret only"
-    );
+        let got = aws.client.get(get).send().await.unwrap();
+        assert_eq!(got.status(), StatusCode::OK, "{customary}");
+    }
 
     let stranger = bucket
         .get_object(
