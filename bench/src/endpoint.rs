@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 
 /// How long a server may take until it answers.
 const READY_WITHIN: Duration = Duration::from_secs(60);
+/// Largest answer: a whole history of large inputs.
+const ANSWER_BYTES_MAX: u64 = 1 << 30;
 /// A scope for the signature that no endpoint here checks; from it a fake reads region and account.
 const AUTHORIZATION: &str = "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/states/aws4_request, \
      SignedHeaders=host, Signature=0";
@@ -96,7 +98,11 @@ impl Endpoint {
                 .header("Authorization", AUTHORIZATION)
                 .send(input.to_string())
         })?;
-        let text = answer.body_mut().read_to_string()?;
+        let text = answer
+            .body_mut()
+            .with_config()
+            .limit(ANSWER_BYTES_MAX)
+            .read_to_string()?;
         if !answer.status().is_success() {
             bail!("{operation} answered {}: {text}", answer.status());
         }

@@ -187,11 +187,13 @@ const FAULTS: [Fault; 18] = [
     Fault {
         name: "BooleanEquals takes 0 for false",
         shows: Shows::Somehow(|executed| {
-            executed.rule(|rule| {
-                rule.get("BooleanEquals").is_some()
-                    && rule["Variable"]
-                        .as_str()
-                        .is_some_and(|path| !path.ends_with(".b") && !path.ends_with(".flag"))
+            let not_boolean = |path: &Value| {
+                path.as_str()
+                    .is_some_and(|path| !path.ends_with(".b") && !path.ends_with(".flag"))
+            };
+            executed.rule(|rule| match rule.get("BooleanEqualsPath") {
+                Some(path) => not_boolean(path) || not_boolean(&rule["Variable"]),
+                None => rule.get("BooleanEquals").is_some() && not_boolean(&rule["Variable"]),
             })
         }),
     },
