@@ -42,8 +42,10 @@ const FAULTS: [Fault; 18] = [
                             state.jsonata && state.has_text(&|text| text.contains("$v"))
                         }))
             },
-            // In JSONata a comparison with nothing is false.
-            is: |ours, theirs| values::nulls(ours, theirs) || values::flags(ours, theirs),
+            // In JSONata a comparison with nothing is false, and there are 0 of it.
+            is: |ours, theirs| {
+                values::nulls(ours, theirs) || values::flags(ours, theirs) || *theirs == 0
+            },
         },
     },
     // SFN, "Transforming data with JSONata": Parallel states take Arguments, Output and Assign, Succeed states Output.

@@ -2,7 +2,7 @@
 
 use crate::differential::faults::{Fault, Shows, values};
 
-pub const FAULTS: [Fault; 10] = [
+pub const FAULTS: [Fault; 11] = [
     // SFN, "Intrinsic functions": States.IntrinsicFailure, which may be caught.
     Fault {
         name: "Python's exception instead of States.IntrinsicFailure",
@@ -76,6 +76,19 @@ pub const FAULTS: [Fault; 10] = [
         shows: Shows::Values {
             used: |executed| executed.text(|text| text.contains("States.ArrayContains(")),
             is: values::flags,
+        },
+    },
+    // SFN, "Intrinsics for arrays": true is not 1, nor false 0.
+    Fault {
+        name: "States.ArrayUnique takes true for 1",
+        shows: Shows::Values {
+            used: |executed| executed.text(|text| text.contains("States.ArrayUnique(")),
+            is: |ours, theirs| match (ours.as_array(), theirs.as_array()) {
+                (Some(one), Some(other)) => {
+                    other.len() < one.len() && one.iter().any(|element| element.is_boolean())
+                }
+                _ => false,
+            },
         },
     },
     // ASL, "Intrinsic functions": \' stands for the quote.
