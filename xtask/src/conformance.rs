@@ -226,6 +226,6 @@ fn environment() -> anyhow::Result<PathBuf> {
     run(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
     run(Command::new(&python)
         .args(["-m", "pip", "install", "--quiet"])
-        .args(["boto3==1.40.74", "jsonpath-ng==1.7.0"]))?;
+        .args(["boto3==1.44.8", "jsonpath-ng==1.7.0"]))?;
     Ok(python)
 }
