@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 pub const ACCOUNT: &str = "000000000000";
 /// The one region that `local` plays.
 pub const REGION: &str = "us-east-1";
-/// The secret access key that signed requests must be signed with; any access key id goes.
+/// The secret access key that this stand-in names; any access key id goes. S3 takes two others as well.
 pub const SECRET_ACCESS_KEY: &str = "local";
 
 /// An error as AWS's clients understand it: HTTP status, exception name, message for people.

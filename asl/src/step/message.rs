@@ -111,6 +111,25 @@ pub enum Input {
 }
 
 impl Input {
+    /// The task that this is about.
+    pub fn task(&self) -> Option<TaskId> {
+        match self {
+            Input::ActivityScheduled { task }
+            | Input::ActivityStarted { task, .. }
+            | Input::TaskImpossible { task, .. }
+            | Input::TaskStarted { task }
+            | Input::TaskSubmitted { task, .. }
+            | Input::TaskSubmitFailed { task, .. }
+            | Input::TaskHeartbeat { task }
+            | Input::TaskSucceeded { task, .. }
+            | Input::TaskFailed { task, .. }
+            | Input::MapRunStarted { task, .. }
+            | Input::MapRunSucceeded { task, .. }
+            | Input::MapRunFailed { task, .. } => Some(*task),
+            Input::TimerFired { .. } | Input::Stop { .. } | Input::Redrive => None,
+        }
+    }
+
     /// The task of which nothing is to be expected after this.
     pub fn ended_task(&self) -> Option<TaskId> {
         match self {

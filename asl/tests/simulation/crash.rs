@@ -80,7 +80,7 @@ impl World<'_> {
         let lost = match next {
             Happening::Jump(_) => false,
             Happening::Input(Input::TimerFired { timer }) => self.timers.contains_key(&timer.0),
-            Happening::Input(input) => match task_of(input) {
+            Happening::Input(input) => match input.task().map(|task| task.0) {
                 Some(task) => outstanding.tasks.contains_key(&task),
                 None => self.dice.percent(50),
             },
@@ -93,23 +93,5 @@ fn timer_of(command: &Command) -> Option<(u64, i64)> {
     match command {
         Command::SetTimer { timer, at_ms } => Some((timer.0, *at_ms)),
         _ => None,
-    }
-}
-
-fn task_of(input: &Input) -> Option<u64> {
-    match input {
-        Input::ActivityScheduled { task }
-        | Input::ActivityStarted { task, .. }
-        | Input::TaskImpossible { task, .. }
-        | Input::TaskStarted { task }
-        | Input::TaskSubmitted { task, .. }
-        | Input::TaskSubmitFailed { task, .. }
-        | Input::TaskHeartbeat { task }
-        | Input::TaskSucceeded { task, .. }
-        | Input::TaskFailed { task, .. }
-        | Input::MapRunStarted { task, .. }
-        | Input::MapRunSucceeded { task, .. }
-        | Input::MapRunFailed { task, .. } => Some(task.0),
-        Input::TimerFired { .. } | Input::Stop { .. } | Input::Redrive => None,
     }
 }

@@ -56,19 +56,7 @@ impl World<'_> {
                     false => Expected::Nothing,
                 });
             }
-            Input::ActivityScheduled { task }
-            | Input::ActivityStarted { task, .. }
-            | Input::TaskImpossible { task, .. }
-            | Input::TaskStarted { task }
-            | Input::TaskSubmitted { task, .. }
-            | Input::TaskSubmitFailed { task, .. }
-            | Input::TaskHeartbeat { task }
-            | Input::TaskSucceeded { task, .. }
-            | Input::TaskFailed { task, .. }
-            | Input::MapRunStarted { task, .. }
-            | Input::MapRunSucceeded { task, .. }
-            | Input::MapRunFailed { task, .. } => *task,
-            Input::Redrive => unreachable!("dealt with above"),
+            about => about.task().expect("a redrive is dealt with above"),
         };
         let Some(open) = self.tasks.get(&task.0) else {
             self.coverage.see("late answer");

@@ -33,6 +33,35 @@ enum Shows {
     },
 }
 
+/// ASL, "ResultPath": States.ResultPathMatchFailure where the input is no object. Both peers.
+const RESULT_PATH: Fault = Fault {
+    name: "ResultPath replaces what is in its way",
+    shows: Shows::Somehow(|executed| executed.result_path_in_the_way()),
+};
+
+/// SFN, "Error handling": States.ALL does not catch States.Runtime. Both peers.
+const CATCHES_RUNTIME: Fault = Fault {
+    name: "States.ALL catches States.Runtime",
+    shows: Shows::Somehow(|executed| executed.caught_runtime()),
+};
+
+/// SFN, "Fail workflow state": without Error there is none. Both peers.
+const NAMELESS_FAIL: Fault = Fault {
+    name: "an error of its own for Fail states without Error",
+    shows: Shows::Somehow(|executed| {
+        executed.any(|state| state.is("Fail") && !state.has("Error") && !state.has("ErrorPath"))
+    }),
+};
+
+/// SFN, "Intrinsics for arrays": true is not 1. Both peers.
+const CONTAINS_TRUE: Fault = Fault {
+    name: "States.ArrayContains takes true for 1",
+    shows: Shows::Values {
+        used: |executed| executed.text(|text| text.contains("States.ArrayContains(")),
+        is: values::flags,
+    },
+};
+
 /// The fault that explains a dispute, the first of them if it takes several.
 pub fn explain(peer: &str, dispute: &Dispute<'_>) -> Option<&'static Fault> {
     let known: Vec<&'static Fault> = match peer {

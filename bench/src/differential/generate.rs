@@ -16,6 +16,7 @@ mod template;
 use asl::random::Random;
 use serde_json::{Map, Value, json};
 
+pub use intrinsic::FAILING_CALLS;
 use shape::{Kind, Shape};
 
 /// A state machine to run.

@@ -1,4 +1,4 @@
-//! Express workflows: executions that live in memory, of which nothing is recorded.
+//! Express workflows: executions that live in memory, of which nothing is recorded but their logs.
 //!
 //! Owns running them to their end, for StartSyncExecution while the caller waits. Refuses to list, describe or
 //! stop them, as AWS does.

@@ -2,8 +2,8 @@
 //!
 //! Owns state machines, executions and their histories in the store, and everything `asl` refuses: the clock,
 //! timers, tasks, durability. An execution is its start and its inputs: both are in the store before anything
-//! is done about them ([`journal`]), and after `kill -9` they are replayed ([`restore`]). Those
-//! of Express workflows live in memory ([`express`]). Refuses integrations with services that are not played here.
+//! is done about them ([`journal`]), and after `kill -9`, or a long wait ([`rest`]), they are replayed
+//! ([`restore`]). Those of Express workflows live in memory ([`express`]), but for a Map Run's children. Refuses integrations with services that are not played here.
 //! <https://docs.aws.amazon.com/step-functions/latest/apireference/Welcome.html>
 
 mod activity;

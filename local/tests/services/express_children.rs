@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::aws::{Aws, refused};
 use crate::elsewhere::Elsewhere;
-use crate::integrations::{done, output, task};
+use crate::integrations::{done, output, stored, task};
 use crate::states::{States, function, types};
 
 fn over(processor: Value) -> Value {
@@ -99,10 +99,8 @@ async fn readers_batchers_and_writers_in_jsonata() {
     let aws = Aws::start(data.path()).await;
     let queue = aws.watch().await;
     let s3 = |action: &str| format!("arn:aws:states:::aws-sdk:s3:{action}");
-    let bucket = task(&s3("createBucket"), json!({"Bucket": "b-1"}));
-    output(&done(&aws, &queue, "bucket", bucket).await);
-    let object = json!({"Bucket": "b-1", "Key": "in.json", "Body": [{"n": "1"}, {"n": "2"}, {"n": "3"}, {"n": "4"}]});
-    output(&done(&aws, &queue, "put", task(&s3("putObject"), object)).await);
+    let body = json!([{"n": "1"}, {"n": "2"}, {"n": "3"}, {"n": "4"}]);
+    stored(&aws, &queue, body).await;
     let machine = json!({"QueryLanguage": "JSONata", "StartAt": "Map", "States": {"Map": {
         "Type": "Map",
         "ItemReader": {

@@ -22,6 +22,15 @@ pub async fn done(aws: &impl States, queue: &str, name: &str, definition: Value)
     aws.end(queue, &execution).await
 }
 
+/// Makes the bucket `b-1` with one object, `in.json`.
+pub async fn stored(aws: &impl States, queue: &str, body: Value) {
+    let s3 = |action: &str| format!("arn:aws:states:::aws-sdk:s3:{action}");
+    let bucket = task(&s3("createBucket"), json!({"Bucket": "b-1"}));
+    output(&done(aws, queue, "bucket", bucket).await);
+    let object = json!({"Bucket": "b-1", "Key": "in.json", "Body": body});
+    output(&done(aws, queue, "put", task(&s3("putObject"), object)).await);
+}
+
 pub fn output(told: &Value) -> Value {
     assert_eq!(told["status"], "SUCCEEDED", "{told}");
     serde_json::from_str(told["output"].as_str().unwrap()).unwrap()

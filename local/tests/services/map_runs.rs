@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::aws::{Aws, eventually, refused};
 use crate::crash::start;
 use crate::elsewhere::{Asked, Elsewhere};
-use crate::integrations::{done, output, task};
+use crate::integrations::{done, output, stored, task};
 use crate::states::{Remote, States, function, types};
 
 /// A machine with one Map state, whose children run the function `work` on their item.
@@ -224,11 +224,8 @@ async fn items_come_from_objects_and_results_go_to_objects() {
     let aws = Aws::start(data.path()).await;
     let queue = aws.watch().await;
     let s3 = |action: &str| format!("arn:aws:states:::aws-sdk:s3:{action}");
-    let bucket = task(&s3("createBucket"), json!({"Bucket": "b-1"}));
-    output(&done(&aws, &queue, "bucket", bucket).await);
     let body = json!([{"n": 1}, {"n": 2}, {"n": 3}, {"n": 4}]);
-    let object = json!({"Bucket": "b-1", "Key": "in.json", "Body": body});
-    output(&done(&aws, &queue, "put", task(&s3("putObject"), object)).await);
+    stored(&aws, &queue, body).await;
     let processor = json!({
         "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
         "StartAt": "Three",

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::executed::anywhere;
 use super::questions::MISSING_PATHS;
-use super::{Fault, Shows, values};
+use super::{CATCHES_RUNTIME, Fault, NAMELESS_FAIL, RESULT_PATH, Shows, values};
 
 /// Those of calls come last: what a state does explains more than one value.
 pub fn faults() -> impl Iterator<Item = &'static Fault> {
@@ -212,21 +212,7 @@ const FAULTS: [Fault; 18] = [
                 && executed.any(|state| !state.jsonata && state.is("Map"))
         }),
     },
-    // ASL, "ResultPath": States.ResultPathMatchFailure where the input is no object.
-    Fault {
-        name: "ResultPath replaces what is in its way",
-        shows: Shows::Somehow(|executed| executed.result_path_in_the_way()),
-    },
-    // SFN, "Error handling": States.ALL does not catch States.Runtime.
-    Fault {
-        name: "States.ALL catches States.Runtime",
-        shows: Shows::Somehow(|executed| executed.caught_runtime()),
-    },
-    // SFN, "Fail workflow state": without Error there is none.
-    Fault {
-        name: "an error of its own for Fail states without Error",
-        shows: Shows::Somehow(|executed| {
-            executed.any(|state| state.is("Fail") && !state.has("Error") && !state.has("ErrorPath"))
-        }),
-    },
+    RESULT_PATH,
+    CATCHES_RUNTIME,
+    NAMELESS_FAIL,
 ];

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::executed::{Executed, anywhere};
 use super::questions::MISSING_PATHS;
-use super::{Fault, Shows, values};
+use super::{CATCHES_RUNTIME, CONTAINS_TRUE, Fault, NAMELESS_FAIL, RESULT_PATH, Shows, values};
 
 pub fn faults() -> impl Iterator<Item = &'static Fault> {
     FAULTS.iter()
@@ -190,31 +190,10 @@ const FAULTS: [Fault; 24] = [
             outcome && executed.any(|state| state.is("Choice") && state.assigns())
         }),
     },
-    // SFN, "Intrinsics for arrays": true is not 1.
-    Fault {
-        name: "States.ArrayContains takes true for 1",
-        shows: Shows::Values {
-            used: |executed| executed.text(|text| text.contains("States.ArrayContains(")),
-            is: values::flags,
-        },
-    },
-    // ASL, "ResultPath": States.ResultPathMatchFailure where the input is no object.
-    Fault {
-        name: "ResultPath replaces what is in its way",
-        shows: Shows::Somehow(|executed| executed.result_path_in_the_way()),
-    },
-    // SFN, "Error handling": States.ALL does not catch States.Runtime.
-    Fault {
-        name: "States.ALL catches States.Runtime",
-        shows: Shows::Somehow(|executed| executed.caught_runtime()),
-    },
-    // SFN, "Fail workflow state": without Error there is none.
-    Fault {
-        name: "an error of its own for Fail states without Error",
-        shows: Shows::Somehow(|executed| {
-            executed.any(|state| state.is("Fail") && !state.has("Error") && !state.has("ErrorPath"))
-        }),
-    },
+    CONTAINS_TRUE,
+    RESULT_PATH,
+    CATCHES_RUNTIME,
+    NAMELESS_FAIL,
 ];
 
 fn unquoted(executed: &Executed<'_>) -> bool {

@@ -4,18 +4,7 @@ use serde_json::Value;
 
 use super::executed::{Executed, State, anywhere};
 use crate::differential::compare::Dispute;
-
-/// Calls, as written by the generator, that must fail with `States.IntrinsicFailure`.
-const FAILING_CALLS: [&str; 8] = [
-    "States.ArrayGetItem($.texts, 9)",
-    "States.StringToJson('{')",
-    "States.ArrayLength('text')",
-    "States.Hash('text', 'MD4')",
-    "States.ArrayPartition($.numbers, 0)",
-    "States.Format('{}')",
-    "States.JsonMerge($.o, 1, false)",
-    "States.ArrayGetItem($.nothing, 0)",
-];
+use crate::differential::generate::FAILING_CALLS;
 
 /// Paths, as written by the generator, that find nothing whatever the data is.
 pub const MISSING_PATHS: [&str; 4] = ["$.nothing", "$.o.nothing", "$.n.below", "$.items[9].id"];

@@ -2,21 +2,23 @@
 
 use super::{Generator, Kind, Shape};
 
+/// Calls that must fail with `States.IntrinsicFailure`.
+pub const FAILING_CALLS: [&str; 8] = [
+    "States.ArrayGetItem($.texts, 9)",
+    "States.StringToJson('{')",
+    "States.ArrayLength('text')",
+    "States.Hash('text', 'MD4')",
+    "States.ArrayPartition($.numbers, 0)",
+    "States.Format('{}')",
+    "States.JsonMerge($.o, 1, false)",
+    "States.ArrayGetItem($.nothing, 0)",
+];
+
 impl Generator {
     /// A call and what it gives; none if nothing suits.
     pub fn intrinsic(&mut self, shape: &Shape, depth: usize) -> Option<(String, Kind)> {
         if !self.safe && self.chance(6) {
-            let failing = [
-                "States.ArrayGetItem($.texts, 9)",
-                "States.StringToJson('{')",
-                "States.ArrayLength('text')",
-                "States.Hash('text', 'MD4')",
-                "States.ArrayPartition($.numbers, 0)",
-                "States.Format('{}')",
-                "States.JsonMerge($.o, 1, false)",
-                "States.ArrayGetItem($.nothing, 0)",
-            ];
-            return Some(((*self.one_of(&failing)).to_owned(), Kind::Unknown));
+            return Some(((*self.one_of(&FAILING_CALLS)).to_owned(), Kind::Unknown));
         }
         Some(match self.below(20) {
             0 => {

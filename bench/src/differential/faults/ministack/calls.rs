@@ -1,6 +1,6 @@
 //! Known faults of ministack in intrinsic functions and in JSONata. The comment above each says what is demanded.
 
-use crate::differential::faults::{Fault, Shows, values};
+use crate::differential::faults::{CONTAINS_TRUE, Fault, Shows, values};
 
 pub const FAULTS: [Fault; 11] = [
     // SFN, "Intrinsic functions": States.IntrinsicFailure, which may be caught.
@@ -70,14 +70,7 @@ pub const FAULTS: [Fault; 11] = [
             is: values::numbers,
         },
     },
-    // SFN, "Intrinsics for arrays": true is not 1.
-    Fault {
-        name: "States.ArrayContains takes true for 1",
-        shows: Shows::Values {
-            used: |executed| executed.text(|text| text.contains("States.ArrayContains(")),
-            is: values::flags,
-        },
-    },
+    CONTAINS_TRUE,
     // SFN, "Intrinsics for arrays": true is not 1, nor false 0.
     Fault {
         name: "States.ArrayUnique takes true for 1",
