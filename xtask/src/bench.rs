@@ -1,6 +1,6 @@
 //! `cargo xtask bench NAME`: builds the benchmark, installs the peer it is compared with and runs it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, bail};
@@ -89,33 +89,31 @@ impl Benchmark {
     /// Installs the peers, once; answers with their folder.
     fn install(&self) -> anyhow::Result<PathBuf> {
         let folder = project::target().join("bench").join(self.name);
-        let (Peers::Npm(packages) | Peers::PyPi(packages)) = &self.peers;
-        let stamp = folder.join("installed");
-        let wanted = packages.join(" ");
-        if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
-            return Ok(folder);
-        }
-        say(format!("installing {wanted}"));
-        std::fs::create_dir_all(&folder)?;
         match &self.peers {
-            Peers::Npm(packages) => {
-                install::ensure(&[&install::NODE])?;
-                let quiet = ["install", "--no-save", "--no-audit", "--no-fund"];
-                run(Command::new("npm")
-                    .current_dir(&folder)
-                    .args(quiet)
-                    .args(["--prefix", "."])
-                    .args(*packages))?;
-            }
+            Peers::Npm(packages) => npm(&folder, packages)?,
             Peers::PyPi(packages) => {
-                install::ensure(&[&install::PYTHON])?;
-                run(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
-                run(Command::new(folder.join("bin/python"))
-                    .args(["-m", "pip", "install", "--quiet"])
-                    .args(*packages))?;
+                install::python(&folder, packages)?;
             }
         }
-        std::fs::write(stamp, wanted)?;
         Ok(folder)
     }
+}
+
+/// Installs packages of npm into a folder, once for them.
+fn npm(folder: &Path, packages: &[&str]) -> anyhow::Result<()> {
+    let stamp = folder.join("installed");
+    let wanted = packages.join(" ");
+    if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        return Ok(());
+    }
+    say(format!("installing {wanted}"));
+    std::fs::create_dir_all(folder)?;
+    install::ensure(&[&install::NODE])?;
+    run(Command::new("npm")
+        .current_dir(folder)
+        .args(["install", "--no-save", "--no-audit", "--no-fund"])
+        .args(["--prefix", "."])
+        .args(packages))?;
+    std::fs::write(stamp, wanted)?;
+    Ok(())
 }

@@ -25,6 +25,9 @@ JSONata, JSONPath and definitions against the language.";
 /// How long `local` may take until it answers.
 const READY_WITHIN: Duration = Duration::from_secs(20);
 
+/// What the harness imports; an older boto3 does not know TestState's mocks.
+const IMPORTS: [&str; 2] = ["boto3==1.44.8", "jsonpath-ng==1.7.0"];
+
 /// Scenarios that are not passed, and those that are but for values which they leave out themselves.
 const LISTS: [&str; 2] = ["scenarios.txt", "scenarios-strict.txt"];
 
@@ -43,7 +46,6 @@ pub fn run_command(mut arguments: Arguments) -> CommandResult {
         "{} holds no harness/aslconf.py",
         folder.display()
     );
-    install::ensure(&[&install::PYTHON])?;
     build::rooms_with_tests()?;
     step("scenarios recorded from AWS", || scenarios(&folder))?;
     step("suites of the language", || {
@@ -60,7 +62,7 @@ fn scenarios(folder: &Path) -> anyhow::Result<()> {
     }
     std::fs::create_dir_all(&data)?;
     let harness = Harness {
-        python: environment()?,
+        python: install::python(&project::target().join("conformance-python"), &IMPORTS)?,
         folder,
         out: data.join("results.json"),
         port: children::any_free_port()?,
@@ -211,21 +213,4 @@ fn escaped(name: &str) -> String {
             c => vec![c],
         })
         .collect()
-}
-
-/// A Python of its own with what the harness imports; made once.
-fn environment() -> anyhow::Result<PathBuf> {
-    let folder = project::target().join("conformance-python");
-    let python = folder.join("bin/python");
-    let there = Command::new(&python)
-        .args(["-c", "import boto3, jsonpath_ng"])
-        .output();
-    if there.is_ok_and(|output| output.status.success()) {
-        return Ok(python);
-    }
-    run(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
-    run(Command::new(&python)
-        .args(["-m", "pip", "install", "--quiet"])
-        .args(["boto3==1.44.8", "jsonpath-ng==1.7.0"]))?;
-    Ok(python)
 }

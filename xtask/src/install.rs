@@ -173,6 +173,26 @@ pub fn nextest() -> anyhow::Result<Nextest> {
     Ok(Nextest { program })
 }
 
+/// A Python of our own in `folder` with just these packages, each with its version; made once for them.
+pub fn python(folder: &Path, packages: &[&str]) -> anyhow::Result<PathBuf> {
+    let python = folder.join("bin/python");
+    let stamp = folder.join("installed");
+    let wanted = packages.join(" ");
+    if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        return Ok(python);
+    }
+    ensure(&[&PYTHON])?;
+    say(format!("installing {wanted}"));
+    run(Command::new("python3")
+        .args(["-m", "venv", "--clear"])
+        .arg(folder))?;
+    run(Command::new(&python)
+        .args(["-m", "pip", "install", "--quiet"])
+        .args(packages))?;
+    std::fs::write(stamp, wanted)?;
+    Ok(python)
+}
+
 impl Nextest {
     /// `cargo nextest run`.
     pub fn command(&self) -> Command {

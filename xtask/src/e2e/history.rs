@@ -1,6 +1,6 @@
 //! Another AWS client, boto3, reads the same execution history as Gantry's own API shows.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use anyhow::{Context, bail};
 use crate::aws;
 use crate::jobs::{self, Jobs, Source};
 use crate::product::Product;
-use crate::project;
 use crate::step::run;
+use crate::{install, project};
 
 /// Runs a job and compares its history, event by event.
 pub fn check(product: &Product, clip: &Path) -> anyhow::Result<()> {
@@ -30,7 +30,7 @@ pub fn check(product: &Product, clip: &Path) -> anyhow::Result<()> {
         .pointer("/execution/arn")
         .and_then(|arn| arn.as_str())
         .context("the job has no execution")?;
-    let python = environment()?;
+    let python = install::python(&project::target().join("python"), &["boto3==1.40.74"])?;
     run(Command::new(python)
         .arg(project::root().join("e2e/history.py"))
         .arg(arn)
@@ -39,17 +39,4 @@ pub fn check(product: &Product, clip: &Path) -> anyhow::Result<()> {
         .env("AWS_DEFAULT_REGION", aws::REGION)
         .env("AWS_ACCESS_KEY_ID", aws::ACCESS_KEY_ID)
         .env("AWS_SECRET_ACCESS_KEY", aws::SECRET_ACCESS_KEY))
-}
-
-/// A Python of our own with boto3 in it; made once.
-fn environment() -> anyhow::Result<PathBuf> {
-    let folder = project::target().join("python");
-    let python = folder.join("bin/python");
-    let boto3 = Command::new(&python).args(["-c", "import boto3"]).output();
-    if boto3.is_ok_and(|output| output.status.success()) {
-        return Ok(python);
-    }
-    run(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
-    run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "boto3==1.40.74"]))?;
-    Ok(python)
 }
