@@ -4,21 +4,34 @@
 //! one field of it does not copy the execution's input.
 //! <https://docs.aws.amazon.com/step-functions/latest/dg/input-output-contextobject.html>
 
+use std::cell::OnceCell;
+use std::fmt;
+
 use serde_json::{Map, Value};
 
 use crate::path::{Path, Root, Segment};
 use crate::random::Random;
 
 /// The parts of the context object, in AWS's order.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug)]
 pub struct Context<'a> {
     parts: Vec<(&'static str, Part<'a>)>,
 }
 
-#[derive(Debug, Clone)]
 enum Part<'a> {
     Borrowed(&'a Value),
-    Owned(Value),
+    Made(OnceCell<Value>, &'a dyn Fn() -> Value),
+}
+
+/// How many parts there can be.
+const PARTS_MAX: usize = 5;
+
+impl Default for Context<'_> {
+    fn default() -> Self {
+        Context {
+            parts: Vec::with_capacity(PARTS_MAX),
+        }
+    }
 }
 
 impl<'a> Context<'a> {
@@ -28,9 +41,9 @@ impl<'a> Context<'a> {
         self
     }
 
-    /// Adds a part.
-    pub fn with_owned(mut self, name: &'static str, part: Value) -> Context<'a> {
-        self.parts.push((name, Part::Owned(part)));
+    /// Adds a part that is made when an expression asks for it: most never do.
+    pub fn with_made(mut self, name: &'static str, make: &'a dyn Fn() -> Value) -> Context<'a> {
+        self.parts.push((name, Part::Made(OnceCell::new(), make)));
         self
     }
 
@@ -64,8 +77,14 @@ impl Part<'_> {
     fn value(&self) -> &Value {
         match self {
             Part::Borrowed(value) => value,
-            Part::Owned(value) => value,
+            Part::Made(value, make) => value.get_or_init(make),
         }
+    }
+}
+
+impl fmt::Debug for Part<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.value().fmt(f)
     }
 }
 
@@ -137,9 +156,10 @@ mod tests {
 
     fn check(path: &str, expected: Expect) {
         let execution = json!({"Id": "arn", "Input": {"a": [1, 2]}});
+        let state = || json!({"Name": "S"});
         let context = Context::default()
             .with("Execution", &execution)
-            .with_owned("State", json!({"Name": "S"}));
+            .with_made("State", &state);
         let input = Value::Null;
         let mut random = Random::new(0);
         let scene = Scene::new(&input, &context, &mut random);

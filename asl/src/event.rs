@@ -11,6 +11,7 @@ use std::str::FromStr;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+mod compact;
 mod wire;
 
 use wire::Wire;
@@ -177,7 +178,7 @@ impl fmt::Display for EventType {
     }
 }
 
-/// A field of some details object.
+/// A field of some details object. A new one goes to the end: see [`compact`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Field {
     Name,

@@ -66,7 +66,7 @@ impl Execution {
             state,
             entered_event: 0,
             before_event: 0,
-            entered_time: timestamp::format(self.now_ms),
+            entered_at_ms: self.now_ms,
             input,
             retries: Vec::new(),
             retry_count: 0,
@@ -317,16 +317,20 @@ impl Execution {
         let (mut random, now_ms) = (self.random.clone(), self.now_ms);
         let visit = self.strand(id).visit();
         let state = self.machine.state(visit.state);
-        let mut about = json!({ "Name": state.name, "EnteredTime": visit.entered_time });
-        if state.effort().is_some() {
-            about["RetryCount"] = visit.retry_count.into();
-        }
+        let about = || {
+            let mut about = json!({ "Name": state.name, "EnteredTime": timestamp::format(visit.entered_at_ms) });
+            if state.effort().is_some() {
+                about["RetryCount"] = visit.retry_count.into();
+            }
+            about
+        };
+        let task = || json!({ "Token": visit.token });
         let context = Context::default()
             .with("Execution", &self.execution)
             .with("StateMachine", &self.state_machine)
-            .with_owned("State", about);
+            .with_made("State", &about);
         let context = match &visit.token {
-            Some(token) => context.with_owned("Task", json!({ "Token": token })),
+            Some(_) => context.with_made("Task", &task),
             None => context,
         };
         let context = match map {

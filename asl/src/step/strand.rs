@@ -54,7 +54,7 @@ pub(super) struct Visit {
     /// The event to which that one points back.
     pub(super) before_event: i64,
     /// `$$.State.EnteredTime`.
-    pub(super) entered_time: String,
+    pub(super) entered_at_ms: i64,
     /// The input as it came in.
     pub(super) input: Data,
     /// How often each retrier was used.

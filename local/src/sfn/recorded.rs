@@ -1,11 +1,14 @@
-//! How the store keeps the history events of a step: as the JSON array that GetExecutionHistory answers with, and
-//! compressed, for inputs and outputs stand in it again and again.
+//! How the store keeps the history events of a step: one after the other in their compact form, and compressed, for
+//! inputs and outputs stand in it again and again. What earlier versions kept, a JSON array, is read too.
 
 use asl::HistoryEvent;
 use serde_json::Value;
 
-/// What compressed events begin with, which JSON does not.
-const COMPRESSED: u8 = 1;
+/// What kept events begin with: a JSON array's compression, or events in their compact form, compressed and not.
+/// JSON itself begins with a bracket.
+const JSON_COMPRESSED: u8 = 1;
+const COMPACT: u8 = 2;
+const COMPACT_COMPRESSED: u8 = 3;
 /// Shorter ones are kept as they are, bytes.
 const COMPRESSED_MIN: usize = 512;
 
@@ -16,42 +19,55 @@ pub struct Recorded(Vec<u8>);
 impl Recorded {
     /// Adds an event.
     pub fn push(&mut self, event: &HistoryEvent) {
-        self.0.push(if self.0.is_empty() { b'[' } else { b',' });
         // Neither memory nor an event's own data refuse to be written.
-        let _ = serde_json::to_writer(&mut self.0, &event.wire(true));
+        let _ = postcard::to_io(event, &mut self.0);
     }
 
     /// What the store keeps; `None` if there are no events.
-    pub fn kept(mut self) -> Option<Vec<u8>> {
-        if self.0.is_empty() {
-            return None;
-        }
-        self.0.push(b']');
-        if self.0.len() < COMPRESSED_MIN {
-            return Some(self.0);
-        }
-        let mut kept = vec![COMPRESSED];
-        kept.extend(lz4_flex::compress_prepend_size(&self.0));
+    pub fn kept(self) -> Option<Vec<u8>> {
+        let (mark, events) = match self.0.len() {
+            0 => return None,
+            1..COMPRESSED_MIN => (COMPACT, self.0),
+            _ => (COMPACT_COMPRESSED, lz4_flex::compress_prepend_size(&self.0)),
+        };
+        let mut kept = Vec::with_capacity(events.len() + 1);
+        kept.push(mark);
+        kept.extend(events);
         Some(kept)
     }
 }
 
-/// The events that the store has kept; none if they cannot be read.
+/// The events that the store has kept, as GetExecutionHistory answers them; none if they cannot be read.
 pub fn read(kept: &[u8]) -> Vec<Value> {
     let read = match kept.split_first() {
-        Some((&COMPRESSED, rest)) => match lz4_flex::decompress_size_prepended(rest) {
-            Ok(text) => serde_json::from_slice(&text),
-            Err(error) => {
-                tracing::error!(%error, "events of a step cannot be read");
-                return Vec::new();
-            }
-        },
-        _ => serde_json::from_slice(kept),
+        Some((&COMPACT, rest)) => compact(rest),
+        Some((&COMPACT_COMPRESSED, rest)) => decompressed(rest).and_then(|events| compact(&events)),
+        Some((&JSON_COMPRESSED, rest)) => decompressed(rest).and_then(|text| json(&text)),
+        _ => json(kept),
     };
     read.unwrap_or_else(|error| {
-        tracing::error!(%error, "events of a step cannot be read");
+        tracing::error!(error, "events of a step cannot be read");
         Vec::new()
     })
+}
+
+fn decompressed(events: &[u8]) -> Result<Vec<u8>, String> {
+    lz4_flex::decompress_size_prepended(events).map_err(|error| error.to_string())
+}
+
+fn json(text: &[u8]) -> Result<Vec<Value>, String> {
+    serde_json::from_slice(text).map_err(|error| error.to_string())
+}
+
+fn compact(mut events: &[u8]) -> Result<Vec<Value>, String> {
+    let mut read = Vec::new();
+    while !events.is_empty() {
+        let (event, rest) =
+            postcard::take_from_bytes::<HistoryEvent>(events).map_err(|error| error.to_string())?;
+        read.push(event.to_wire(true));
+        events = rest;
+    }
+    Ok(read)
 }
 
 #[cfg(test)]
@@ -76,11 +92,21 @@ mod tests {
             };
             (1..=count).for_each(|id| recorded.push(&event(id)));
             let kept = recorded.kept().unwrap();
-            assert_eq!(kept[0] == COMPRESSED, count > 1);
+            assert_eq!(kept[0] == COMPACT_COMPRESSED, count > 1);
             let expected: Vec<Value> = (1..=count).map(|id| event(id).to_wire(true)).collect();
             assert_eq!(read(&kept), expected);
         }
-        assert_eq!(read(br#"[{"id":1}]"#), [serde_json::json!({"id": 1})]);
-        assert!(read(&[COMPRESSED, 1]).is_empty());
+        assert!(read(&[COMPACT_COMPRESSED, 1]).is_empty());
+        assert!(read(&[COMPACT, 1]).is_empty());
+    }
+
+    #[test]
+    fn what_earlier_versions_kept_is_read() {
+        let text = br#"[{"id":1}]"#;
+        let mut compressed = vec![JSON_COMPRESSED];
+        compressed.extend(lz4_flex::compress_prepend_size(text));
+        for kept in [&text[..], &compressed] {
+            assert_eq!(read(kept), [serde_json::json!({"id": 1})]);
+        }
     }
 }
