@@ -3,6 +3,8 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
+use crate::store::Backend;
+
 /// The largest upload when nothing else is set: 20 GiB.
 const UPLOAD_BYTES_MAX: u64 = 20 * 1024 * 1024 * 1024;
 
@@ -11,7 +13,7 @@ const UPLOAD_BYTES_MAX: u64 = 20 * 1024 * 1024 * 1024;
 pub struct Config {
     /// `GANTRY_LISTEN`: the address to listen on, a loopback address until there is a sign-in.
     pub listen: SocketAddr,
-    /// `DATABASE_URL`: `sqlite:PATH`.
+    /// `DATABASE_URL`: `sqlite:PATH` or `postgres://USER:PASSWORD@HOST/DATABASE`.
     pub database_url: String,
     /// `GANTRY_BUCKET`: the bucket with sources, uploads and artifacts.
     pub bucket: String,
@@ -76,7 +78,7 @@ impl Config {
             ));
         }
         let database_url = required("DATABASE_URL")?;
-        if !database_url.starts_with("sqlite:") {
+        if Backend::of_url(&database_url).is_none() {
             return Err(ConfigError::Invalid {
                 name: "DATABASE_URL",
                 // What another kind of address holds may be a password.
@@ -86,7 +88,7 @@ impl Config {
                     .unwrap_or_default()
                     .to_owned()
                     + ":…",
-                wanted: "an address of the form sqlite:PATH",
+                wanted: "an address of the form sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE",
             });
         }
         let state_machine_arn = required("GANTRY_MEDIA_STATE_MACHINE_ARN")?;
@@ -205,7 +207,8 @@ mod tests {
 
     #[test]
     fn a_password_in_a_database_address_is_not_repeated() {
-        let error = read(&[("DATABASE_URL", "postgres://u:hunter2@h/db")]).unwrap_err();
+        let error = read(&[("DATABASE_URL", "mysql://u:hunter2@h/db")]).unwrap_err();
         assert!(!error.contains("hunter2"), "{error}");
+        assert!(read(&[("DATABASE_URL", "postgres://u:hunter2@h/db")]).is_ok());
     }
 }

@@ -193,9 +193,17 @@ async fn paced(changes: &mut watch::Receiver<()>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{control::testing::control, store};
+    use crate::{
+        control::testing::control,
+        store::{self, testing::on_each_database},
+    };
 
-    #[tokio::test]
+    on_each_database!(
+        a_watcher_gets_the_view_at_once_and_again_when_it_changed,
+        a_topic_that_nobody_watches_any_more_is_given_up,
+        the_end_of_the_server_ends_what_is_watched,
+    );
+
     async fn a_watcher_gets_the_view_at_once_and_again_when_it_changed() {
         let (_folder, control) = control().await;
         let mut page = control.watch(Topic::Jobs(None));
@@ -211,7 +219,6 @@ mod tests {
         assert!(seen.is_ok());
     }
 
-    #[tokio::test]
     async fn a_topic_that_nobody_watches_any_more_is_given_up() {
         let (_folder, control) = control().await;
         let mut page = control.watch(Topic::Jobs(None));
@@ -230,7 +237,6 @@ mod tests {
         }
     }
 
-    #[tokio::test]
     async fn the_end_of_the_server_ends_what_is_watched() {
         let (_folder, control) = control().await;
         let mut page = control.watch(Topic::Jobs(None));

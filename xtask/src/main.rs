@@ -15,6 +15,7 @@ mod image;
 mod install;
 mod jobs;
 mod local;
+mod postgres;
 mod product;
 mod project;
 mod site;

@@ -5,13 +5,13 @@ use std::time::Instant;
 
 use crate::arguments::Arguments;
 use crate::step::{run, say, step};
-use crate::{CommandResult, build, children, e2e, install, project};
+use crate::{CommandResult, build, children, e2e, install, postgres, project};
 
 const USAGE: &str = "
 Usage: cargo xtask test [--no-browser]
 
 Installs what is missing, then: formatting, tidiness, clippy, the build with the browser half, unit and
-integration tests, and the whole product in Chromium.
+integration tests, the store's on SQLite and on a PostgreSQL of their own, and the whole product in Chromium.
 
   --no-browser  leave out what needs the running product";
 
@@ -30,7 +30,8 @@ pub fn run_command(mut arguments: Arguments) -> CommandResult {
         children::free_space(project::root(), TARGET_BYTES, "a build with its tests")?;
     }
     let tools: &[&install::Tool] = if browser { &e2e::TOOLS } else { &[] };
-    install::ensure(&[&[&install::FFMPEG, &install::STRIP], tools].concat())?;
+    let always = [&install::FFMPEG, &install::STRIP, &postgres::POSTGRES];
+    install::ensure(&[&always, tools].concat())?;
     let nextest = install::nextest()?;
     let mut times = Vec::new();
     let mut timed = |what: &'static str, run: &dyn Fn() -> anyhow::Result<()>| {
@@ -47,9 +48,13 @@ pub fn run_command(mut arguments: Arguments) -> CommandResult {
         timed("clippy", &clippy)?;
         timed("build", &build::all_with_tests)?;
         timed("unit and integration tests", &|| {
+            let postgres = postgres::Postgres::start(project::target().join("postgres"))?;
             run(nextest
                 .command()
                 .args(["--workspace", "--exclude", "xtask", "--locked"])
+                // Those that need PostgreSQL are left out by default: not everybody has one.
+                .args(["--run-ignored", "all"])
+                .env("GANTRY_TEST_POSTGRES_URL", postgres.url())
                 .env("CARGO_TARGET_DIR", project::target()))
         })?;
         if browser {

@@ -57,6 +57,10 @@ impl Failure {
                 ErrorCode::Unavailable,
                 "The disk with Gantry's database takes no more data. Free some space, then try again; nothing was lost.",
             ),
+            Failure::Store(StoreError::Unavailable { .. }) => ApiError::new(
+                ErrorCode::Unavailable,
+                "Gantry's database does not answer. Try again in a few seconds; what was accepted before is kept.",
+            ),
             Failure::Aws(error) => ApiError::new(ErrorCode::Unavailable, aws_message(error)),
             Failure::Store(_) | Failure::Fault(_) => ApiError::new(
                 ErrorCode::Internal,
@@ -171,6 +175,7 @@ mod tests {
     fn a_chain_of_causes_is_one_line_without_repetition() {
         let error = Failure::from(StoreError::Open {
             url: "sqlite:x".to_owned(),
+            hint: "",
             source: "disk I/O error".into(),
         });
         assert_eq!(

@@ -14,6 +14,23 @@ use utoipa::OpenApi;
 
 use super::{Edge, openapi, route, router};
 use crate::control::{Control, testing::control};
+use crate::store::testing::on_each_database;
+
+on_each_database!(
+    every_route_refuses_a_host_that_is_not_this_server,
+    every_route_that_changes_something_refuses_other_sites_pages,
+    every_page_of_the_app_is_in_the_table,
+    a_job_is_accepted_with_its_address,
+    what_is_wrong_with_a_job_is_told_field_by_field,
+    what_cannot_be_read_or_found_is_an_error_in_json,
+    a_form_without_script_makes_a_job_and_goes_to_its_page,
+    a_form_that_is_wrong_comes_back_with_what_was_typed,
+    a_program_that_sends_a_form_is_told_in_json,
+    an_action_that_cannot_be_is_told_on_the_jobs_page,
+    pages_say_what_browsers_may_do_with_them,
+    a_live_stream_begins_with_the_view_and_ends_with_the_server,
+    only_what_a_job_made_is_served,
+);
 
 const HOST: &str = "127.0.0.1:8080";
 
@@ -95,7 +112,6 @@ fn address_of(path: &str) -> String {
         .replace("{*file}", "app.js")
 }
 
-#[tokio::test]
 async fn every_route_refuses_a_host_that_is_not_this_server() {
     let site = site().await;
     for route in route::table() {
@@ -116,7 +132,6 @@ async fn every_route_refuses_a_host_that_is_not_this_server() {
     }
 }
 
-#[tokio::test]
 async fn every_route_that_changes_something_refuses_other_sites_pages() {
     let site = site().await;
     let changing: Vec<_> = route::table()
@@ -158,7 +173,6 @@ async fn no_route_is_anyones_but_probes() {
     assert_eq!(open, ["/healthz", "/readyz"]);
 }
 
-#[tokio::test]
 async fn every_page_of_the_app_is_in_the_table() {
     let site = site().await;
     let table: BTreeSet<_> = route::table()
@@ -189,7 +203,6 @@ async fn the_api_is_described_whole() {
     insta::assert_json_snapshot!(document);
 }
 
-#[tokio::test]
 async fn a_job_is_accepted_with_its_address() {
     let site = site().await;
     let input = json!({"source": "https://x.example/clip.mp4?sig=secret"});
@@ -210,7 +223,6 @@ async fn a_job_is_accepted_with_its_address() {
     assert_eq!(view["rerun"]["kind"], "unavailable");
 }
 
-#[tokio::test]
 async fn what_is_wrong_with_a_job_is_told_field_by_field() {
     let site = site().await;
     let response = site
@@ -223,7 +235,6 @@ async fn what_is_wrong_with_a_job_is_told_field_by_field() {
     insta::assert_json_snapshot!(error);
 }
 
-#[tokio::test]
 async fn what_cannot_be_read_or_found_is_an_error_in_json() {
     let site = site().await;
     for (response, status) in [
@@ -248,7 +259,6 @@ async fn what_cannot_be_read_or_found_is_an_error_in_json() {
     }
 }
 
-#[tokio::test]
 async fn a_form_without_script_makes_a_job_and_goes_to_its_page() {
     let site = site().await;
     let fields = [
@@ -265,7 +275,6 @@ async fn a_form_without_script_makes_a_job_and_goes_to_its_page() {
     assert_eq!(job.summary.title, "clip.mp4");
 }
 
-#[tokio::test]
 async fn a_form_that_is_wrong_comes_back_with_what_was_typed() {
     let site = site().await;
     let fields = [("source", "gs://bucket/clip.mp4"), ("title", "My talk")];
@@ -277,7 +286,6 @@ async fn a_form_that_is_wrong_comes_back_with_what_was_typed() {
     }
 }
 
-#[tokio::test]
 async fn a_program_that_sends_a_form_is_told_in_json() {
     let site = site().await;
     let mut request = to(Method::POST, "/jobs", Body::from("--b--\r\n"));
@@ -290,7 +298,6 @@ async fn a_program_that_sends_a_form_is_told_in_json() {
     assert_eq!(json_of(response).await["fields"][0]["pointer"], "/source");
 }
 
-#[tokio::test]
 async fn an_action_that_cannot_be_is_told_on_the_jobs_page() {
     let site = site().await;
     let job = crate::store::testing_submit(&site.control.store, 1).await;
@@ -309,7 +316,6 @@ async fn an_action_that_cannot_be_is_told_on_the_jobs_page() {
     assert_eq!(response.status(), StatusCode::SEE_OTHER);
 }
 
-#[tokio::test]
 async fn pages_say_what_browsers_may_do_with_them() {
     let site = site().await;
     let response = site.get("/jobs").await;
@@ -337,7 +343,6 @@ async fn pages_say_what_browsers_may_do_with_them() {
     assert_eq!(site.get(job).await.status(), StatusCode::NOT_FOUND);
 }
 
-#[tokio::test]
 async fn a_live_stream_begins_with_the_view_and_ends_with_the_server() {
     let site = site().await;
     let response = site.get("/api/v1/jobs/live").await;
@@ -356,7 +361,6 @@ async fn a_live_stream_begins_with_the_view_and_ends_with_the_server() {
     while events.next().await.is_some() {}
 }
 
-#[tokio::test]
 async fn only_what_a_job_made_is_served() {
     let site = site().await;
     let job = crate::store::testing_submit(&site.control.store, 1).await;

@@ -1,8 +1,9 @@
 //! Artifacts of jobs, as their manifests list them.
 
 use model::{Artifact, JobId};
+use sqlx::AnyConnection;
 
-use super::{During, Store, StoreError};
+use super::{During, Statement, Store, StoreError, Write, plain};
 
 impl Store {
     /// What a job made, in the manifest's order.
@@ -30,43 +31,20 @@ impl Store {
         job: JobId,
         artifacts: &[Artifact],
     ) -> Result<(), StoreError> {
-        const DOING: &str = "keep artifacts";
-        let mut transaction = self.begin(DOING).await?;
-        sqlx::query("DELETE FROM artifact WHERE job_id = $1")
-            .bind(job.to_string())
-            .execute(&mut *transaction)
-            .await
-            .during(DOING)?;
-        for (position, artifact) in artifacts.iter().enumerate() {
-            let text = serde_json::to_string(artifact).map_err(|_| StoreError::Unreadable {
-                what: "artifact",
-                text: artifact.key.clone(),
-            })?;
-            sqlx::query(
-                "INSERT INTO artifact (job_id, position, key, artifact) VALUES ($1, $2, $3, $4)",
-            )
-            .bind(job.to_string())
-            .bind(position as i64)
-            .bind(&artifact.key)
-            .bind(text)
-            .execute(&mut *transaction)
-            .await
-            .during(DOING)?;
-        }
-        sqlx::query("UPDATE execution SET artifacts_read = TRUE WHERE arn = $1")
-            .bind(arn)
-            .execute(&mut *transaction)
-            .await
-            .during(DOING)?;
-        transaction.commit().await.during(DOING)
+        self.write(KeepArtifacts {
+            arn: arn.to_owned(),
+            job,
+            artifacts: artifacts.to_vec(),
+        })
+        .await
     }
 
     /// Executions that succeeded and whose manifest was not read yet, with their jobs.
     pub async fn manifests_unread(&self, limit: u32) -> Result<Vec<(String, String)>, StoreError> {
         sqlx::query_as(
-            "SELECT execution.arn, execution.job_id FROM execution WHERE NOT artifacts_read AND status = 'SUCCEEDED' LIMIT $1",
+            "SELECT execution.arn, execution.job_id FROM execution WHERE artifacts_read = 0 AND status = 'SUCCEEDED' LIMIT $1",
         )
-        .bind(limit)
+        .bind(i64::from(limit))
         .fetch_all(&self.read)
         .await
         .during("find unread manifests")
@@ -74,11 +52,56 @@ impl Store {
 
     /// Notes that an execution made no manifest, so that it is not looked for again.
     pub async fn no_artifacts(&self, arn: &str) -> Result<(), StoreError> {
-        sqlx::query("UPDATE execution SET artifacts_read = TRUE WHERE arn = $1")
-            .bind(arn)
-            .execute(&self.write)
+        let noted = Statement::new(
+            "note a missing manifest",
+            "UPDATE execution SET artifacts_read = 1 WHERE arn = $1",
+        );
+        self.write(noted.bind(arn)).await?;
+        Ok(())
+    }
+}
+
+/// What an execution's manifest lists.
+struct KeepArtifacts {
+    arn: String,
+    job: JobId,
+    artifacts: Vec<Artifact>,
+}
+
+impl Write for KeepArtifacts {
+    type Output = ();
+
+    fn operation(&self) -> &'static str {
+        "keep artifacts"
+    }
+
+    async fn apply(&self, connection: &mut AnyConnection) -> Result<(), StoreError> {
+        sqlx::query("DELETE FROM artifact WHERE job_id = $1")
+            .bind(self.job.to_string())
+            .execute(&mut *connection)
             .await
-            .during("note a missing manifest")?;
+            .during(self.operation())?;
+        for (position, artifact) in self.artifacts.iter().enumerate() {
+            let text = serde_json::to_string(artifact).map_err(|_| StoreError::Unreadable {
+                what: "artifact",
+                text: artifact.key.clone(),
+            })?;
+            sqlx::query(
+                "INSERT INTO artifact (job_id, position, key, artifact) VALUES ($1, $2, $3, $4)",
+            )
+            .bind(self.job.to_string())
+            .bind(position as i64)
+            .bind(&*plain(&artifact.key))
+            .bind(text)
+            .execute(&mut *connection)
+            .await
+            .during(self.operation())?;
+        }
+        sqlx::query("UPDATE execution SET artifacts_read = 1 WHERE arn = $1")
+            .bind(&self.arn)
+            .execute(connection)
+            .await
+            .during(self.operation())?;
         Ok(())
     }
 }

@@ -1,8 +1,9 @@
 //! History events of executions, in AWS's wire format, and which histories are still to be read.
 
 use serde_json::Value;
+use sqlx::AnyConnection;
 
-use super::{During, Store, StoreError};
+use super::{During, Statement, Store, StoreError, Write};
 
 impl Store {
     /// The greatest id of an execution's events; 0 when there are none.
@@ -18,24 +19,14 @@ impl Store {
 
     /// Adds events by id; those that are there stay. Returns how many were new.
     pub async fn add_history(&self, arn: &str, events: &[(i64, Value)]) -> Result<u64, StoreError> {
-        const DOING: &str = "add history events";
-        let mut transaction = self.begin(DOING).await?;
-        let mut added = 0;
-        for (id, event) in events {
-            let result = sqlx::query(
-                "INSERT INTO history_event (execution_arn, id, event) SELECT $1, $2, $3
-                 WHERE EXISTS (SELECT 1 FROM execution WHERE arn = $1) ON CONFLICT DO NOTHING",
-            )
-            .bind(arn)
-            .bind(id)
-            .bind(event.to_string())
-            .execute(&mut *transaction)
-            .await
-            .during(DOING)?;
-            added += result.rows_affected();
-        }
-        transaction.commit().await.during(DOING)?;
-        Ok(added)
+        self.write(AddHistory {
+            arn: arn.to_owned(),
+            events: events
+                .iter()
+                .map(|(id, event)| (*id, event.to_string()))
+                .collect(),
+        })
+        .await
     }
 
     /// At most `limit` events with ids greater than `after`, in order.
@@ -50,7 +41,7 @@ impl Store {
         )
         .bind(arn)
         .bind(after)
-        .bind(limit)
+        .bind(i64::from(limit))
         .fetch_all(&self.read)
         .await
         .during("read history events")?;
@@ -73,18 +64,21 @@ impl Store {
         now_ms: i64,
     ) -> Result<(), StoreError> {
         // A redrive that came meanwhile made the history incomplete again: hence its count.
-        sqlx::query(
+        let noted = Statement::new(
+            "note a read history",
             "UPDATE execution SET history_read_at_ms = $3,
-                 history_complete = history_complete OR ($4 AND redrive_count = $2 AND status NOT IN ('RUNNING', 'PENDING_REDRIVE'))
+                 history_complete = CASE WHEN $4 AND redrive_count = $2 AND status NOT IN ('RUNNING', 'PENDING_REDRIVE')
+                     THEN 1 ELSE history_complete END
              WHERE arn = $1",
+        );
+        self.write(
+            noted
+                .bind(arn)
+                .bind(redrive_count)
+                .bind(now_ms)
+                .bind(complete),
         )
-        .bind(arn)
-        .bind(redrive_count)
-        .bind(now_ms)
-        .bind(complete)
-        .execute(&self.write)
-        .await
-        .during("note a read history")?;
+        .await?;
         Ok(())
     }
 
@@ -97,13 +91,13 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<String>, StoreError> {
         let rows: Vec<(String,)> = sqlx::query_as(
-            "SELECT arn FROM execution WHERE NOT history_complete AND history_read_at_ms <
+            "SELECT arn FROM execution WHERE history_complete = 0 AND history_read_at_ms <
                  CASE WHEN status IN ('RUNNING', 'PENDING_REDRIVE') THEN $2 ELSE $1 END
              ORDER BY status IN ('RUNNING', 'PENDING_REDRIVE'), history_read_at_ms LIMIT $3",
         )
         .bind(ended_before_ms)
         .bind(running_before_ms)
-        .bind(limit)
+        .bind(i64::from(limit))
         .fetch_all(&self.read)
         .await
         .during("find unread histories")?;
@@ -111,13 +105,50 @@ impl Store {
     }
 }
 
+/// Events that are kept once.
+struct AddHistory {
+    arn: String,
+    events: Vec<(i64, String)>,
+}
+
+impl Write for AddHistory {
+    type Output = u64;
+
+    fn operation(&self) -> &'static str {
+        "add history events"
+    }
+
+    async fn apply(&self, connection: &mut AnyConnection) -> Result<u64, StoreError> {
+        let mut added = 0;
+        for (id, event) in &self.events {
+            let result = sqlx::query(
+                "INSERT INTO history_event (execution_arn, id, event) SELECT $1, $2, $3
+                 WHERE EXISTS (SELECT 1 FROM execution WHERE arn = $1) ON CONFLICT DO NOTHING",
+            )
+            .bind(&self.arn)
+            .bind(id)
+            .bind(event)
+            .execute(&mut *connection)
+            .await
+            .during(self.operation())?;
+            added += result.rows_affected();
+        }
+        Ok(added)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
-    use crate::store::{NewExecution, outbox::testing::submit, testing::store};
+    use crate::store::{
+        NewExecution,
+        outbox::testing::submit,
+        testing::{on_each_database, store},
+    };
 
-    #[tokio::test]
+    on_each_database!(events_are_kept_once_and_in_order,);
+
     async fn events_are_kept_once_and_in_order() {
         let (_folder, store) = store().await;
         let job = submit(&store, 1).await;

@@ -1,8 +1,8 @@
 //! Invocations of Lambda functions as `platform.report` tells them, and the image digest each ran.
 
-use sqlx::{Sqlite, Transaction};
+use sqlx::AnyConnection;
 
-use super::{During, Store, StoreError, count};
+use super::{During, Statement, Store, StoreError, Write, count, plain};
 
 /// One invocation that has ended.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,7 +44,7 @@ impl Store {
             "SELECT function, digest, init_ms, at_ms FROM invocation
              WHERE init_ms IS NOT NULL AND digest IS NOT NULL AND digest LIKE 'sha256:%' LIMIT $1",
         )
-        .bind(limit)
+        .bind(i64::from(limit))
         .fetch_all(&self.read)
         .await
         .during("read cold starts")?;
@@ -85,7 +85,7 @@ impl Store {
         sqlx::query_as(
             "SELECT DISTINCT function, version FROM invocation WHERE digest IS NULL LIMIT $1",
         )
-        .bind(limit)
+        .bind(i64::from(limit))
         .fetch_all(&self.read)
         .await
         .during("find unresolved versions")
@@ -98,50 +98,68 @@ impl Store {
         version: &str,
         digest: &str,
     ) -> Result<(), StoreError> {
-        const DOING: &str = "note a version's image";
-        let mut transaction = self.begin(DOING).await?;
-        // $LATEST moves from image to image, so what it ran is known for those invocations only.
-        if version != "$LATEST" {
-            sqlx::query(
-                "INSERT INTO function_version (function, version, digest) VALUES ($1, $2, $3)
-                 ON CONFLICT (function, version) DO UPDATE SET digest = excluded.digest",
-            )
-            .bind(function)
-            .bind(version)
-            .bind(digest)
-            .execute(&mut *transaction)
-            .await
-            .during(DOING)?;
-        }
-        sqlx::query(
-            "UPDATE invocation SET digest = $3 WHERE function = $1 AND version = $2 AND digest IS NULL",
-        )
-        .bind(function)
-        .bind(version)
-        .bind(digest)
-        .execute(&mut *transaction)
+        self.write(VersionResolved {
+            function: function.to_owned(),
+            version: version.to_owned(),
+            digest: digest.to_owned(),
+        })
         .await
-        .during(DOING)?;
-        transaction.commit().await.during(DOING)
     }
 
     /// Forgets invocations from before a moment, at most `limit` at a time. Returns how many.
     pub async fn forget_invocations(&self, before_ms: i64, limit: u32) -> Result<u64, StoreError> {
-        let done = sqlx::query(
+        let forgotten = Statement::new(
+            "forget old invocations",
             "DELETE FROM invocation WHERE request_id IN (SELECT request_id FROM invocation WHERE at_ms < $1 LIMIT $2)",
+        );
+        self.write(forgotten.bind(before_ms).bind(limit)).await
+    }
+}
+
+/// Which image a function version runs.
+struct VersionResolved {
+    function: String,
+    version: String,
+    digest: String,
+}
+
+impl Write for VersionResolved {
+    type Output = ();
+
+    fn operation(&self) -> &'static str {
+        "note a version's image"
+    }
+
+    async fn apply(&self, connection: &mut AnyConnection) -> Result<(), StoreError> {
+        // $LATEST moves from image to image, so what it ran is known for those invocations only.
+        if self.version != "$LATEST" {
+            sqlx::query(
+                "INSERT INTO function_version (function, version, digest) VALUES ($1, $2, $3)
+                 ON CONFLICT (function, version) DO UPDATE SET digest = excluded.digest",
+            )
+            .bind(&self.function)
+            .bind(&self.version)
+            .bind(&self.digest)
+            .execute(&mut *connection)
+            .await
+            .during(self.operation())?;
+        }
+        sqlx::query(
+            "UPDATE invocation SET digest = $3 WHERE function = $1 AND version = $2 AND digest IS NULL",
         )
-        .bind(before_ms)
-        .bind(limit)
-        .execute(&self.write)
+        .bind(&self.function)
+        .bind(&self.version)
+        .bind(&self.digest)
+        .execute(connection)
         .await
-        .during("forget old invocations")?;
-        Ok(done.rows_affected())
+        .during(self.operation())?;
+        Ok(())
     }
 }
 
 /// Keeps an invocation once, by its request id.
 pub(super) async fn keep(
-    transaction: &mut Transaction<'static, Sqlite>,
+    connection: &mut AnyConnection,
     invocation: &Invocation,
 ) -> Result<(), StoreError> {
     sqlx::query(
@@ -149,15 +167,15 @@ pub(super) async fn keep(
          VALUES ($1, $2, $3, (SELECT digest FROM function_version WHERE function = $2 AND version = $3), $4, $5, $6, $7, $8)
          ON CONFLICT (request_id) DO NOTHING",
     )
-    .bind(&invocation.request_id)
-    .bind(&invocation.function)
-    .bind(&invocation.version)
-    .bind(&invocation.status)
+    .bind(&*plain(&invocation.request_id))
+    .bind(&*plain(&invocation.function))
+    .bind(&*plain(&invocation.version))
+    .bind(&*plain(&invocation.status))
     .bind(invocation.init_ms)
     .bind(invocation.duration_ms)
     .bind(invocation.max_memory_mib)
     .bind(invocation.at_ms)
-    .execute(&mut **transaction)
+    .execute(connection)
     .await
     .during("keep an invocation")?;
     Ok(())

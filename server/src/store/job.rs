@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use model::{JobFilter, JobId, JobStatus, JobSummary, StatusCounts, TimestampMs};
 use serde_json::Value;
-use sqlx::{FromRow, Row, sqlite::SqliteRow};
+use sqlx::{FromRow, Row, any::AnyRow};
 
 use super::{During, Store, StoreError, count};
 
@@ -32,8 +32,8 @@ pub struct JobRecord {
 /// A row's columns as a summary.
 struct SummaryRow(JobSummary);
 
-impl FromRow<'_, SqliteRow> for SummaryRow {
-    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
+impl FromRow<'_, AnyRow> for SummaryRow {
+    fn from_row(row: &AnyRow) -> Result<Self, sqlx::Error> {
         let unreadable = |what: &str| sqlx::Error::Decode(format!("unreadable {what}").into());
         let moment = |column: &str| -> Result<Option<TimestampMs>, sqlx::Error> {
             Ok(row.try_get::<Option<i64>, _>(column)?.map(TimestampMs))
@@ -73,14 +73,14 @@ impl Store {
                 )
                 .bind(status.as_str())
                 .bind(before)
-                .bind(limit)
+                .bind(i64::from(limit))
                 .fetch_all(&self.read)
                 .await
             }
             None => {
                 sqlx::query_as("SELECT * FROM job WHERE id < $1 ORDER BY id DESC LIMIT $2")
                     .bind(before)
-                    .bind(limit)
+                    .bind(i64::from(limit))
                     .fetch_all(&self.read)
                     .await
             }
@@ -91,10 +91,12 @@ impl Store {
 
     /// How many jobs there are of each status.
     pub async fn job_counts(&self) -> Result<StatusCounts, StoreError> {
-        let rows: Vec<(String, i64)> = sqlx::query_as("SELECT status, count FROM job_count")
-            .fetch_all(&self.read)
-            .await
-            .during("count jobs")?;
+        let rows: Vec<(String, i64)> = sqlx::query_as(
+            "SELECT status, CAST(SUM(count) AS BIGINT) FROM job_count GROUP BY status",
+        )
+        .fetch_all(&self.read)
+        .await
+        .during("count jobs")?;
         let mut counts = StatusCounts::default();
         for (status, value) in rows {
             let value = count(value);
@@ -142,9 +144,16 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{outbox::testing::submit, testing::store};
+    use crate::store::{
+        outbox::testing::submit,
+        testing::{on_each_database, store},
+    };
 
-    #[tokio::test]
+    on_each_database!(
+        pages_follow_each_other_without_gap_or_overlap,
+        counts_follow_a_jobs_status,
+    );
+
     async fn pages_follow_each_other_without_gap_or_overlap() {
         let (_folder, store) = store().await;
         for second in 0..5 {
@@ -166,7 +175,6 @@ mod tests {
         assert!(ids.windows(2).all(|pair| pair[0] > pair[1]), "{ids:?}");
     }
 
-    #[tokio::test]
     async fn counts_follow_a_jobs_status() {
         let (_folder, store) = store().await;
         let id = submit(&store, 0).await;

@@ -3,9 +3,12 @@
 
 use std::str::FromStr;
 
-use model::{ExecutionStatus, JobId, JobStatus};
+use model::{ExecutionStatus, JobId};
+use sqlx::AnyConnection;
 
-use super::{During, NewJob, Store, StoreError, execution::status_text};
+use super::{Backend, During, Statement, Store, StoreError, Write, execution::status_text, plain};
+
+mod promise;
 
 /// What the dispatcher is to call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,150 +52,6 @@ pub enum StopOutcome {
 }
 
 impl Store {
-    /// Makes a job and promises its start. `upload` is the key of the upload that became its source.
-    pub async fn submit(&self, job: &NewJob, upload: Option<&str>) -> Result<(), StoreError> {
-        const DOING: &str = "submit a job";
-        let mut transaction = self.begin(DOING).await?;
-        sqlx::query(
-            "INSERT INTO job (id, pipeline, title, source, input, status, submitted_at_ms)
-             VALUES ($1, $2, $3, $4, $5, 'queued', $6)",
-        )
-        .bind(job.id.to_string())
-        .bind(&job.pipeline)
-        .bind(&job.title)
-        .bind(&job.source)
-        .bind(job.input.to_string())
-        .bind(job.submitted_at.0)
-        .execute(&mut *transaction)
-        .await
-        .during(DOING)?;
-        sqlx::query(
-            "INSERT INTO outbox (job_id, command, target, due_at_ms) VALUES ($1, 'start', $2, $3)",
-        )
-        .bind(job.id.to_string())
-        .bind(job.id.to_string())
-        .bind(job.submitted_at.0)
-        .execute(&mut *transaction)
-        .await
-        .during(DOING)?;
-        if let Some(key) = upload {
-            sqlx::query("DELETE FROM upload WHERE key = $1")
-                .bind(key)
-                .execute(&mut *transaction)
-                .await
-                .during(DOING)?;
-        }
-        transaction.commit().await.during(DOING)
-    }
-
-    /// Promises a rerun of a job that has ended. False, and nothing promised, when it has not:
-    /// of two who press Rerun at once, one is told that it is queued already.
-    pub async fn rerun(
-        &self,
-        job: JobId,
-        mode: &RerunMode,
-        now_ms: i64,
-    ) -> Result<bool, StoreError> {
-        const DOING: &str = "rerun a job";
-        let mut transaction = self.begin(DOING).await?;
-        let changed = sqlx::query(
-            "UPDATE job SET status = 'queued', rerun_count = rerun_count + 1, ended_at_ms = NULL, error = NULL, failed_state = NULL
-             WHERE id = $1 AND status NOT IN ('queued', 'running')",
-        )
-        .bind(job.to_string())
-        .execute(&mut *transaction)
-        .await
-        .during(DOING)?;
-        if changed.rows_affected() == 0 {
-            return Ok(false);
-        }
-        let (command, target, redrive_count) = match mode {
-            RerunMode::Redrive { arn, redrive_count } => ("redrive", arn.clone(), *redrive_count),
-            RerunMode::Restart => {
-                let (number,): (i64,) = sqlx::query_as(
-                    "SELECT COALESCE(MAX(number), 0) + 1 FROM execution WHERE job_id = $1",
-                )
-                .bind(job.to_string())
-                .fetch_one(&mut *transaction)
-                .await
-                .during(DOING)?;
-                ("start", execution_name(job, number), 0)
-            }
-        };
-        sqlx::query(
-            "INSERT INTO outbox (job_id, command, target, redrive_count, due_at_ms) VALUES ($1, $2, $3, $4, $5)",
-        )
-        .bind(job.to_string())
-        .bind(command)
-        .bind(target)
-        .bind(redrive_count)
-        .bind(now_ms)
-        .execute(&mut *transaction)
-        .await
-        .during(DOING)?;
-        transaction.commit().await.during(DOING)?;
-        Ok(true)
-    }
-
-    /// Promises to stop a job's execution, or withdraws a start that nobody has tried yet.
-    pub async fn stop(&self, job: JobId, now_ms: i64) -> Result<StopOutcome, StoreError> {
-        const DOING: &str = "stop a job";
-        let mut transaction = self.begin(DOING).await?;
-        let current: Option<(String, Option<String>)> =
-            sqlx::query_as("SELECT status, execution_arn FROM job WHERE id = $1")
-                .bind(job.to_string())
-                .fetch_optional(&mut *transaction)
-                .await
-                .during(DOING)?;
-        let Some((status, arn)) = current else {
-            return Ok(StopOutcome::Over);
-        };
-        if JobStatus::from_str(&status).is_ok_and(JobStatus::is_final) {
-            return Ok(StopOutcome::Over);
-        }
-        let withdrawn = sqlx::query(
-            "DELETE FROM outbox WHERE job_id = $1 AND command IN ('start', 'redrive') AND attempts = 0",
-        )
-        .bind(job.to_string())
-        .execute(&mut *transaction)
-        .await
-        .during(DOING)?;
-        if withdrawn.rows_affected() > 0 {
-            sqlx::query("UPDATE job SET status = 'aborted', ended_at_ms = $2 WHERE id = $1")
-                .bind(job.to_string())
-                .bind(now_ms)
-                .execute(&mut *transaction)
-                .await
-                .during(DOING)?;
-            transaction.commit().await.during(DOING)?;
-            return Ok(StopOutcome::Withdrawn);
-        }
-        // A start under way will have made the newest execution by the time this row's turn comes,
-        // so its name, not an older execution's ARN, is what has to be stopped.
-        let starting: Option<(String,)> = sqlx::query_as(
-            "SELECT target FROM outbox WHERE job_id = $1 AND command = 'start' ORDER BY id DESC LIMIT 1",
-        )
-        .bind(job.to_string())
-        .fetch_optional(&mut *transaction)
-        .await
-        .during(DOING)?;
-        let Some(target) = starting.map(|(name,)| name).or(arn) else {
-            return Ok(StopOutcome::Over);
-        };
-        sqlx::query(
-            "INSERT INTO outbox (job_id, command, target, due_at_ms)
-             SELECT $1, 'stop', $2, $3 WHERE NOT EXISTS (SELECT 1 FROM outbox WHERE job_id = $1 AND command = 'stop')",
-        )
-        .bind(job.to_string())
-        .bind(target)
-        .bind(now_ms)
-        .execute(&mut *transaction)
-        .await
-        .during(DOING)?;
-        transaction.commit().await.during(DOING)?;
-        Ok(StopOutcome::Promised)
-    }
-
     /// Takes at most `limit` rows that are due, each for `lease_ms`: who dies with one gives it back by then.
     /// Of each job only the oldest row, so that a stop never overtakes the start before it.
     pub async fn outbox_take(
@@ -201,22 +60,13 @@ impl Store {
         lease_ms: i64,
         limit: u32,
     ) -> Result<Vec<OutboxRow>, StoreError> {
-        const DOING: &str = "take from the outbox";
-        let mut transaction = self.begin(DOING).await?;
-        let rows: Vec<(i64, String, String, String, i64, i64)> = sqlx::query_as(
-            "UPDATE outbox SET attempts = attempts + 1, due_at_ms = $1 + $2
-             WHERE id IN (SELECT id FROM outbox AS mine WHERE due_at_ms <= $1
-                 AND NOT EXISTS (SELECT 1 FROM outbox AS older WHERE older.job_id = mine.job_id AND older.id < mine.id)
-                 ORDER BY due_at_ms LIMIT $3)
-             RETURNING id, job_id, command, target, redrive_count, attempts",
-        )
-        .bind(now_ms)
-        .bind(lease_ms)
-        .bind(limit)
-        .fetch_all(&mut *transaction)
-        .await
-        .during(DOING)?;
-        transaction.commit().await.during(DOING)?;
+        let rows = self
+            .write(Take {
+                now_ms,
+                lease_ms,
+                limit,
+            })
+            .await?;
         rows.into_iter()
             .map(|(id, job, command, target, redrive_count, attempts)| {
                 let command = match command.as_str() {
@@ -249,11 +99,11 @@ impl Store {
     /// Gives back what an earlier process took and did not put away. Every command may be tried again, so
     /// even one that another process is about to finish does no harm.
     pub async fn outbox_release(&self, now_ms: i64) -> Result<(), StoreError> {
-        sqlx::query("UPDATE outbox SET due_at_ms = $1 WHERE due_at_ms > $1")
-            .bind(now_ms)
-            .execute(&self.write)
-            .await
-            .during("give back to the outbox")?;
+        let released = Statement::new(
+            "give back to the outbox",
+            "UPDATE outbox SET due_at_ms = $1 WHERE due_at_ms > $1",
+        );
+        self.write(released.bind(now_ms)).await?;
         Ok(())
     }
 
@@ -268,22 +118,18 @@ impl Store {
 
     /// Gives a row back for a later try.
     pub async fn outbox_retry(&self, row: i64, due_at_ms: i64) -> Result<(), StoreError> {
-        sqlx::query("UPDATE outbox SET due_at_ms = $2 WHERE id = $1")
-            .bind(row)
-            .bind(due_at_ms)
-            .execute(&self.write)
-            .await
-            .during("give back to the outbox")?;
+        let given_back = Statement::new(
+            "give back to the outbox",
+            "UPDATE outbox SET due_at_ms = $2 WHERE id = $1",
+        );
+        self.write(given_back.bind(row).bind(due_at_ms)).await?;
         Ok(())
     }
 
     /// Takes an acknowledged row out.
     pub async fn outbox_done(&self, row: i64) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM outbox WHERE id = $1")
-            .bind(row)
-            .execute(&self.write)
-            .await
-            .during("take out of the outbox")?;
+        let done = Statement::new("take out of the outbox", "DELETE FROM outbox WHERE id = $1");
+        self.write(done.bind(row)).await?;
         Ok(())
     }
 
@@ -295,25 +141,105 @@ impl Store {
         error: &str,
         now_ms: i64,
     ) -> Result<(), StoreError> {
-        const DOING: &str = "end a job that AWS refused";
-        let mut transaction = self.begin(DOING).await?;
-        sqlx::query("DELETE FROM outbox WHERE id = $1")
-            .bind(row.id)
-            .execute(&mut *transaction)
+        self.write(Refused {
+            row: row.clone(),
+            error: error.to_owned(),
+            now_ms,
+        })
+        .await
+    }
+
+    /// RedriveExecution was acknowledged. An event of the redriven execution may have come before this.
+    pub async fn redriven(&self, row: &OutboxRow, now_ms: i64) -> Result<(), StoreError> {
+        let Command::Redrive { arn, redrive_count } = &row.command else {
+            return self.outbox_done(row.id).await;
+        };
+        self.write(Redriven {
+            row: row.id,
+            job: row.job,
+            arn: arn.clone(),
+            redrive_count: (*redrive_count).into(),
+            now_ms,
+        })
+        .await
+    }
+}
+
+type Columns = (i64, String, String, String, i64, i64);
+
+struct Take {
+    now_ms: i64,
+    lease_ms: i64,
+    limit: u32,
+}
+
+/// What is taken is locked, and what another server takes at this moment is passed over; SQLite's writer is alone.
+macro_rules! take {
+    ($lock:literal) => {
+        concat!(
+            "WITH due AS MATERIALIZED (SELECT id FROM outbox AS mine WHERE due_at_ms <= $1
+                 AND NOT EXISTS (SELECT 1 FROM outbox AS older WHERE older.job_id = mine.job_id AND older.id < mine.id)
+                 ORDER BY due_at_ms LIMIT $3 ",
+            $lock,
+            ") UPDATE outbox SET attempts = attempts + 1, due_at_ms = $1 + $2 WHERE id IN (SELECT id FROM due)
+             RETURNING id, job_id, command, target, redrive_count, attempts"
+        )
+    };
+}
+
+impl Write for Take {
+    type Output = Vec<Columns>;
+
+    fn operation(&self) -> &'static str {
+        "take from the outbox"
+    }
+
+    async fn apply(&self, connection: &mut AnyConnection) -> Result<Vec<Columns>, StoreError> {
+        let text = match Backend::of(connection) {
+            Backend::Sqlite => take!(""),
+            Backend::Postgres => take!("FOR UPDATE OF mine SKIP LOCKED"),
+        };
+        sqlx::query_as(text)
+            .bind(self.now_ms)
+            .bind(self.lease_ms)
+            .bind(i64::from(self.limit))
+            .fetch_all(connection)
             .await
-            .during(DOING)?;
-        match &row.command {
+            .during(self.operation())
+    }
+}
+
+struct Refused {
+    row: OutboxRow,
+    error: String,
+    now_ms: i64,
+}
+
+impl Write for Refused {
+    type Output = ();
+
+    fn operation(&self) -> &'static str {
+        "end a job that AWS refused"
+    }
+
+    async fn apply(&self, connection: &mut AnyConnection) -> Result<(), StoreError> {
+        sqlx::query("DELETE FROM outbox WHERE id = $1")
+            .bind(self.row.id)
+            .execute(&mut *connection)
+            .await
+            .during(self.operation())?;
+        match &self.row.command {
             Command::Stop { .. } => {}
             Command::Start { .. } => {
                 sqlx::query(
                     "UPDATE job SET status = 'failed', error = $2, ended_at_ms = $3 WHERE id = $1 AND status = 'queued'",
                 )
-                .bind(row.job.to_string())
-                .bind(error)
-                .bind(now_ms)
-                .execute(&mut *transaction)
+                .bind(self.row.job.to_string())
+                .bind(&*plain(&self.error))
+                .bind(self.now_ms)
+                .execute(connection)
                 .await
-                .during(DOING)?;
+                .during(self.operation())?;
             }
             Command::Redrive { arn, .. } => {
                 sqlx::query(
@@ -322,50 +248,59 @@ impl Store {
                           FROM execution WHERE arn = $2)
                      WHERE id = $1 AND status = 'queued' AND EXISTS (SELECT 1 FROM execution WHERE arn = $2)",
                 )
-                .bind(row.job.to_string())
+                .bind(self.row.job.to_string())
                 .bind(arn)
-                .execute(&mut *transaction)
+                .execute(connection)
                 .await
-                .during(DOING)?;
+                .during(self.operation())?;
             }
         }
-        transaction.commit().await.during(DOING)
+        Ok(())
+    }
+}
+
+struct Redriven {
+    row: i64,
+    job: JobId,
+    arn: String,
+    redrive_count: i64,
+    now_ms: i64,
+}
+
+impl Write for Redriven {
+    type Output = ();
+
+    fn operation(&self) -> &'static str {
+        "note a redrive"
     }
 
-    /// RedriveExecution was acknowledged. An event of the redriven execution may have come before this.
-    pub async fn redriven(&self, row: &OutboxRow, now_ms: i64) -> Result<(), StoreError> {
-        const DOING: &str = "note a redrive";
-        let Command::Redrive { arn, redrive_count } = &row.command else {
-            return self.outbox_done(row.id).await;
-        };
-        let mut transaction = self.begin(DOING).await?;
+    async fn apply(&self, connection: &mut AnyConnection) -> Result<(), StoreError> {
         sqlx::query("DELETE FROM outbox WHERE id = $1")
-            .bind(row.id)
-            .execute(&mut *transaction)
+            .bind(self.row)
+            .execute(&mut *connection)
             .await
-            .during(DOING)?;
-        let running = status_text(ExecutionStatus::Running);
+            .during(self.operation())?;
         let changed = sqlx::query(
             "UPDATE execution SET status = $3, redrive_count = $2 + 1, ended_at_ms = NULL, error = NULL, cause = NULL,
-                 redrive_status = NULL, redrive_reason = NULL, heard_at_ms = $4, history_complete = FALSE, artifacts_read = FALSE
+                 redrive_status = NULL, redrive_reason = NULL, heard_at_ms = $4, history_complete = 0, artifacts_read = 0
              WHERE arn = $1 AND redrive_count = $2",
         )
-        .bind(arn)
-        .bind(redrive_count)
-        .bind(running)
-        .bind(now_ms)
-        .execute(&mut *transaction)
+        .bind(&self.arn)
+        .bind(self.redrive_count)
+        .bind(status_text(ExecutionStatus::Running))
+        .bind(self.now_ms)
+        .execute(&mut *connection)
         .await
-        .during(DOING)?;
+        .during(self.operation())?;
         if changed.rows_affected() > 0 {
             sqlx::query("UPDATE job SET status = 'running' WHERE id = $1 AND execution_arn = $2")
-                .bind(row.job.to_string())
-                .bind(arn)
-                .execute(&mut *transaction)
+                .bind(self.job.to_string())
+                .bind(&self.arn)
+                .execute(connection)
                 .await
-                .during(DOING)?;
+                .during(self.operation())?;
         }
-        transaction.commit().await.during(DOING)
+        Ok(())
     }
 }
 
@@ -380,6 +315,7 @@ pub(crate) fn execution_name(job: JobId, number: i64) -> String {
 #[cfg(test)]
 pub(crate) mod testing {
     use super::*;
+    use crate::store::NewJob;
     use model::TimestampMs;
     use uuid::{NoContext, Timestamp, Uuid};
 

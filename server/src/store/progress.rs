@@ -1,9 +1,9 @@
 //! The newest progress of each unit of work, as the worker's log lines tell it.
 
 use model::{Progress, ProgressLine};
-use sqlx::{Sqlite, Transaction};
+use sqlx::AnyConnection;
 
-use super::{During, Store, StoreError, count};
+use super::{During, Store, StoreError, count, plain, plain_option};
 
 /// Progress of one unit of work: one visit to a state, in a Map of one iteration.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,7 +16,7 @@ pub struct ProgressRow {
     pub at_ms: i64,
 }
 
-/// The columns as SQLite has them.
+/// The columns as the database has them.
 #[derive(sqlx::FromRow)]
 struct Columns {
     state: String,
@@ -59,7 +59,7 @@ impl Store {
 
 /// Keeps a line unless a newer one of the same unit of work is there: shards do not keep order among each other.
 pub(super) async fn keep(
-    transaction: &mut Transaction<'static, Sqlite>,
+    connection: &mut AnyConnection,
     line: &ProgressLine,
     at_ms: i64,
 ) -> Result<(), StoreError> {
@@ -71,16 +71,16 @@ pub(super) async fn keep(
              label = excluded.label, unit = excluded.unit, done = excluded.done, total = excluded.total, at_ms = excluded.at_ms
          WHERE excluded.at_ms > progress.at_ms OR (excluded.at_ms = progress.at_ms AND excluded.done >= progress.done)",
     )
-    .bind(&line.execution)
-    .bind(&line.state)
-    .bind(&line.entered)
+    .bind(&*plain(&line.execution))
+    .bind(&*plain(&line.state))
+    .bind(&*plain(&line.entered))
     .bind(line.index.map_or(-1, i64::from))
-    .bind(&line.label)
-    .bind(&line.progress.unit)
+    .bind(plain_option(&line.label).as_deref())
+    .bind(&*plain(&line.progress.unit))
     .bind(stored(line.progress.done))
     .bind(line.progress.total.map(stored))
     .bind(at_ms)
-    .execute(&mut **transaction)
+    .execute(connection)
     .await
     .during("keep progress")?;
     Ok(())

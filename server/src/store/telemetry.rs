@@ -2,8 +2,9 @@
 //! a crash neither loses a record nor counts one twice.
 
 use model::ProgressLine;
+use sqlx::AnyConnection;
 
-use super::{During, Invocation, Store, StoreError, invocation, progress};
+use super::{During, Invocation, Statement, Store, StoreError, Write, invocation, progress};
 
 impl Store {
     /// Where reading of a shard goes on: after this sequence number; none when it was never read.
@@ -30,35 +31,60 @@ impl Store {
         lines: &[(ProgressLine, i64)],
         invocations: &[Invocation],
     ) -> Result<(), StoreError> {
-        const DOING: &str = "keep telemetry";
-        let mut transaction = self.begin(DOING).await?;
-        for (line, at_ms) in lines {
-            progress::keep(&mut transaction, line, *at_ms).await?;
+        self.write(AddTelemetry {
+            stream: stream.to_owned(),
+            shard: shard.to_owned(),
+            sequence: sequence.to_owned(),
+            lines: lines.to_vec(),
+            invocations: invocations.to_vec(),
+        })
+        .await
+    }
+
+    /// Forgets where reading stood, because the stream does not go back that far any more.
+    pub async fn forget_checkpoint(&self, stream: &str, shard: &str) -> Result<(), StoreError> {
+        let forgotten = Statement::new(
+            "forget a checkpoint",
+            "DELETE FROM shard_checkpoint WHERE stream = $1 AND shard = $2",
+        );
+        self.write(forgotten.bind(stream).bind(shard)).await?;
+        Ok(())
+    }
+}
+
+/// A batch of a shard's records and where it ended.
+struct AddTelemetry {
+    stream: String,
+    shard: String,
+    sequence: String,
+    lines: Vec<(ProgressLine, i64)>,
+    invocations: Vec<Invocation>,
+}
+
+impl Write for AddTelemetry {
+    type Output = ();
+
+    fn operation(&self) -> &'static str {
+        "keep telemetry"
+    }
+
+    async fn apply(&self, connection: &mut AnyConnection) -> Result<(), StoreError> {
+        for (line, at_ms) in &self.lines {
+            progress::keep(connection, line, *at_ms).await?;
         }
-        for invocation in invocations {
-            invocation::keep(&mut transaction, invocation).await?;
+        for invocation in &self.invocations {
+            invocation::keep(connection, invocation).await?;
         }
         sqlx::query(
             "INSERT INTO shard_checkpoint (stream, shard, sequence) VALUES ($1, $2, $3)
              ON CONFLICT (stream, shard) DO UPDATE SET sequence = excluded.sequence",
         )
-        .bind(stream)
-        .bind(shard)
-        .bind(sequence)
-        .execute(&mut *transaction)
+        .bind(&self.stream)
+        .bind(&self.shard)
+        .bind(&self.sequence)
+        .execute(connection)
         .await
-        .during(DOING)?;
-        transaction.commit().await.during(DOING)
-    }
-
-    /// Forgets where reading stood, because the stream does not go back that far any more.
-    pub async fn forget_checkpoint(&self, stream: &str, shard: &str) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM shard_checkpoint WHERE stream = $1 AND shard = $2")
-            .bind(stream)
-            .bind(shard)
-            .execute(&self.write)
-            .await
-            .during("forget a checkpoint")?;
+        .during(self.operation())?;
         Ok(())
     }
 }
@@ -67,7 +93,12 @@ impl Store {
 mod tests {
     use model::{Progress, ProgressLine};
 
-    use crate::store::{Invocation, testing::store};
+    use crate::store::{
+        Invocation,
+        testing::{on_each_database, store},
+    };
+
+    on_each_database!(a_batch_read_twice_counts_once_and_older_lines_lose,);
 
     fn line(done: u64) -> ProgressLine {
         ProgressLine {
@@ -100,7 +131,6 @@ mod tests {
         }
     }
 
-    #[tokio::test]
     async fn a_batch_read_twice_counts_once_and_older_lines_lose() {
         let (_folder, store) = store().await;
         let reports = [invocation("a", Some(31.0)), invocation("b", None)];

@@ -1,7 +1,7 @@
 //! Multipart uploads of browsers that have not become a job. A server that finds some at its start
 //! aborts them: their senders are gone.
 
-use super::{During, Store, StoreError};
+use super::{During, Statement, Store, StoreError};
 
 /// A multipart upload under way.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,23 +18,19 @@ impl Store {
         upload_id: &str,
         now_ms: i64,
     ) -> Result<(), StoreError> {
-        sqlx::query("INSERT INTO upload (key, upload_id, started_at_ms) VALUES ($1, $2, $3)")
-            .bind(key)
-            .bind(upload_id)
-            .bind(now_ms)
-            .execute(&self.write)
-            .await
-            .during("note an upload")?;
+        let noted = Statement::new(
+            "note an upload",
+            "INSERT INTO upload (key, upload_id, started_at_ms) VALUES ($1, $2, $3)",
+        );
+        self.write(noted.bind(key).bind(upload_id).bind(now_ms))
+            .await?;
         Ok(())
     }
 
     /// Notes that an upload was aborted.
     pub async fn upload_gone(&self, key: &str) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM upload WHERE key = $1")
-            .bind(key)
-            .execute(&self.write)
-            .await
-            .during("forget an upload")?;
+        let gone = Statement::new("forget an upload", "DELETE FROM upload WHERE key = $1");
+        self.write(gone.bind(key)).await?;
         Ok(())
     }
 

@@ -165,9 +165,17 @@ async fn learn(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{control::testing::control, store};
+    use crate::{
+        control::testing::control,
+        store::{self, testing::on_each_database},
+    };
     use model::JobStatus;
     use serde_json::json;
+
+    on_each_database!(
+        an_event_faster_than_the_starts_answer_is_not_lost,
+        events_of_others_and_other_messages_are_passed_over,
+    );
 
     fn event(name: &str, status: &str) -> Message {
         let detail = json!({
@@ -185,7 +193,6 @@ mod tests {
         }
     }
 
-    #[tokio::test]
     async fn an_event_faster_than_the_starts_answer_is_not_lost() {
         let (_folder, control) = control().await;
         let job = store::testing_submit(&control.store, 1).await;
@@ -198,7 +205,6 @@ mod tests {
         assert_eq!(summary.ended_at_ms.map(|at| at.0), Some(2_000));
     }
 
-    #[tokio::test]
     async fn events_of_others_and_other_messages_are_passed_over() {
         let (_folder, control) = control().await;
         let foreign = [

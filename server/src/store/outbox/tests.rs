@@ -1,7 +1,23 @@
 //! What the outbox promises: nothing lost, nothing twice, nothing out of order.
 
+use model::JobStatus;
+
 use super::{testing::submit, *};
-use crate::store::{Applied, NewExecution, StatusChange, testing::store};
+use crate::store::{
+    Applied, NewExecution, StatusChange,
+    testing::{on_each_database, store},
+};
+
+on_each_database!(
+    a_row_is_taken_once_and_comes_back_when_its_taker_died,
+    a_restarted_server_does_not_wait_for_its_own_lease,
+    a_stop_waits_for_the_start_before_it,
+    a_start_that_nobody_tried_is_withdrawn,
+    only_an_ended_job_is_rerun_and_only_once,
+    an_acknowledgement_does_not_undo_what_the_redriven_execution_said_first,
+    a_refused_redrive_puts_the_job_back_where_it_was,
+    restarts_are_numbered,
+);
 
 const ARN: &str = "arn:aws:states:us-east-1:000000000000:execution:gantry-media:x";
 
@@ -30,7 +46,6 @@ async fn failed(store: &Store) -> JobId {
     job
 }
 
-#[tokio::test]
 async fn a_row_is_taken_once_and_comes_back_when_its_taker_died() {
     let (_folder, store) = store().await;
     let job = submit(&store, 1).await;
@@ -42,7 +57,6 @@ async fn a_row_is_taken_once_and_comes_back_when_its_taker_died() {
     assert_eq!((again.len(), again[0].attempts), (1, 1));
 }
 
-#[tokio::test]
 async fn a_restarted_server_does_not_wait_for_its_own_lease() {
     let (_folder, store) = store().await;
     submit(&store, 1).await;
@@ -51,7 +65,6 @@ async fn a_restarted_server_does_not_wait_for_its_own_lease() {
     assert_eq!(store.outbox_take(1_500, 1, 9).await.unwrap().len(), 1);
 }
 
-#[tokio::test]
 async fn a_stop_waits_for_the_start_before_it() {
     let (_folder, store) = store().await;
     let job = submit(&store, 1).await;
@@ -75,7 +88,6 @@ async fn a_stop_waits_for_the_start_before_it() {
     assert!(matches!(stop[0].command, Command::Stop { .. }));
 }
 
-#[tokio::test]
 async fn a_start_that_nobody_tried_is_withdrawn() {
     let (_folder, store) = store().await;
     let job = submit(&store, 1).await;
@@ -89,7 +101,6 @@ async fn a_start_that_nobody_tried_is_withdrawn() {
     assert_eq!(store.stop(job, 2_001).await.unwrap(), StopOutcome::Over);
 }
 
-#[tokio::test]
 async fn only_an_ended_job_is_rerun_and_only_once() {
     let (_folder, store) = store().await;
     let job = failed(&store).await;
@@ -108,7 +119,6 @@ async fn only_an_ended_job_is_rerun_and_only_once() {
     );
 }
 
-#[tokio::test]
 async fn an_acknowledgement_does_not_undo_what_the_redriven_execution_said_first() {
     let (_folder, store) = store().await;
     let job = failed(&store).await;
@@ -132,7 +142,6 @@ async fn an_acknowledgement_does_not_undo_what_the_redriven_execution_said_first
     assert_eq!(summary.status, JobStatus::Succeeded);
 }
 
-#[tokio::test]
 async fn a_refused_redrive_puts_the_job_back_where_it_was() {
     let (_folder, store) = store().await;
     let job = failed(&store).await;
@@ -152,7 +161,6 @@ async fn a_refused_redrive_puts_the_job_back_where_it_was() {
     assert_eq!(summary.ended_at_ms.map(|at| at.0), Some(3_000));
 }
 
-#[tokio::test]
 async fn restarts_are_numbered() {
     let (_folder, store) = store().await;
     let job = failed(&store).await;
