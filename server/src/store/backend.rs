@@ -81,9 +81,10 @@ impl Backend {
         match (self, purpose) {
             (Backend::Sqlite, Purpose::Writing) => SQLITE_SETUP,
             (Backend::Sqlite, Purpose::Reading) => SQLITE_SETUP_READER,
-            // The store's transactions are written for this level, which an administrator may have changed.
+            // The store's transactions are written for this level, which an administrator may have changed. What
+            // writes finds its rows by their keys; of a new table the planner would keep thinking that it is small.
             (Backend::Postgres, Purpose::Writing) => {
-                "SET default_transaction_isolation = 'read committed'"
+                "SET default_transaction_isolation = 'read committed'; SET enable_seqscan = off"
             }
             (Backend::Postgres, Purpose::Reading) => "SET default_transaction_read_only = on",
         }
