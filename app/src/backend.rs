@@ -12,7 +12,10 @@ use std::{
 };
 
 use asl::layout::Layout;
-use model::{ApiError, ColdStartView, ImageView, JobFilter, JobId, JobPage, JobView, StateDetail};
+use model::{
+    ApiError, Bulk, BulkItemState, BulkView, ColdStartView, ImageView, JobFilter, JobId, JobPage,
+    JobView, StateDetail,
+};
 
 /// An answer of the [`Backend`] under way.
 pub type Reply<'a, T> = Pin<Box<dyn Future<Output = Result<T, ApiError>> + Send + 'a>>;
@@ -29,6 +32,10 @@ pub trait Backend: Send + Sync {
     fn state_detail(&self, id: JobId, state: String, visit: Option<i64>) -> Reply<'_, StateDetail>;
     /// The JSON Schema of the pipeline's input.
     fn pipeline_schema(&self, pipeline: String) -> Reply<'_, serde_json::Value>;
+    /// The newest bulk operations.
+    fn bulks(&self) -> Reply<'_, Vec<Bulk>>;
+    /// A bulk operation with items after a place; `NotFound` when there is none of that id.
+    fn bulk(&self, id: String, state: Option<BulkItemState>, after: u64) -> Reply<'_, BulkView>;
     /// The repository's images, newest first.
     fn images(&self) -> Reply<'_, ImageView>;
     /// Cold starts by function and digest; compares `base` with `candidate`, by default the two newest digests.

@@ -9,8 +9,9 @@ use leptos_router::{
 };
 
 use crate::pages::{
-    cold_starts::ColdStartsPage, images::ImagesPage, job::JobPage, jobs::JobsPage,
-    new_job::NewJobPage, not_found::NotFoundPage,
+    bulk::BulkPage, bulks::BulksPage, cold_starts::ColdStartsPage, images::ImagesPage,
+    job::JobPage, jobs::JobsPage, new_bulk::NewBulkPage, new_job::NewJobPage,
+    not_found::NotFoundPage,
 };
 
 /// The whole document. Wants a [`crate::backend::SharedBackend`] and a [`crate::backend::PageStatus`] in context.
@@ -49,6 +50,9 @@ fn App() -> impl IntoView {
                     <Route path=path!("/jobs") view=JobsPage />
                     <Route path=path!("/jobs/new") view=NewJobPage />
                     <Route path=path!("/jobs/:id") view=JobPage />
+                    <Route path=path!("/bulks") view=BulksPage />
+                    <Route path=path!("/bulks/new") view=NewBulkPage />
+                    <Route path=path!("/bulks/:id") view=BulkPage />
                     <Route path=path!("/images") view=ImagesPage />
                     <Route path=path!("/cold-starts") view=ColdStartsPage />
                 </FlatRoutes>
@@ -86,7 +90,7 @@ fn Navigation() -> impl IntoView {
             </a>
             <nav aria-label="Pages">
                 <ul>
-                    {entry("/jobs", "Jobs")} {entry("/images", "Images")}
+                    {entry("/jobs", "Jobs")} {entry("/bulks", "Bulk")} {entry("/images", "Images")}
                     {entry("/cold-starts", "Cold starts")}
                 </ul>
             </nav>

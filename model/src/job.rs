@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{Artifact, Execution, TimestampMs};
+use crate::{Artifact, Execution, LineageEvent, TimestampMs};
 
 /// A job's id: a UUID version 7 (RFC 9562), so that ids sort by submission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -107,7 +107,22 @@ pub struct SubmitJob {
     pub pipeline: String,
     /// The pipeline's input; must be valid under its JSON Schema.
     pub input: serde_json::Value,
+    /// A request with a key that was used before answers with the first one's job and makes none. At most 200
+    /// printable characters. The header `Idempotency-Key` is the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<String>,
+    /// Derives the key from pipeline and input: the same work is not submitted twice.
+    #[serde(default)]
+    pub once: bool,
+    /// From 0 to 9, 5 by default: of jobs that wait for their start, higher ones start first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<u8>,
 }
+
+/// The priority of a job whose request does not say.
+pub const PRIORITY_DEFAULT: u8 = 5;
+/// The highest priority.
+pub const PRIORITY_MAX: u8 = 9;
 
 /// One row of the list of jobs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -129,17 +144,109 @@ pub struct JobSummary {
     pub failed_state: Option<String>,
     /// How often it was redriven or started anew.
     pub rerun_count: u32,
+    /// Started outside Gantry, in AWS's console or by a schedule, and followed since.
+    #[serde(default)]
+    pub adopted: bool,
 }
 
 /// Which jobs a list shows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
 pub struct JobFilter {
     /// Only jobs of this status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<JobStatus>,
+    /// Only jobs of this pipeline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pipeline: Option<String>,
+    /// Only jobs in whose title or source this text stands, whatever the case of its letters. Three characters at least.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// Only jobs that ended with this error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Only jobs that failed in this state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_state: Option<String>,
+    /// Only jobs submitted at this moment or later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since_ms: Option<i64>,
+    /// Only jobs submitted before this moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until_ms: Option<i64>,
     /// Only jobs older than this one: the `next` of an earlier page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<JobId>,
+}
+
+impl JobFilter {
+    /// Which jobs it admits, for people: `failed jobs of media with error Source.NotMedia`.
+    pub fn in_words(&self) -> String {
+        let mut words = match self.status {
+            Some(status) => format!("{} jobs", status.label().to_lowercase()),
+            None => "jobs".to_owned(),
+        };
+        for (before, value) in [
+            (" of ", &self.pipeline),
+            (" with error ", &self.error),
+            (" in state ", &self.failed_state),
+        ] {
+            if let Some(value) = value {
+                words.push_str(before);
+                words.push_str(value);
+            }
+        }
+        if let Some(text) = &self.text {
+            words.push_str(&format!(" with “{text}” in title or source"));
+        }
+        if self.since_ms.is_some() || self.until_ms.is_some() {
+            words.push_str(" submitted in a span of time");
+        }
+        words
+    }
+
+    /// The filter as the query of an address, without `?` and without the page; empty for all jobs.
+    pub fn query(&self) -> String {
+        let number = |at: Option<i64>| at.map(|at| at.to_string());
+        let words = [
+            (
+                "status",
+                self.status.map(|status| status.as_str().to_owned()),
+            ),
+            ("pipeline", self.pipeline.clone()),
+            ("text", self.text.clone()),
+            ("error", self.error.clone()),
+            ("failed_state", self.failed_state.clone()),
+            ("since_ms", number(self.since_ms)),
+            ("until_ms", number(self.until_ms)),
+        ];
+        let said = words
+            .into_iter()
+            .filter_map(|(name, value)| Some(format!("{name}={}", percent_encoded(&value?))));
+        said.collect::<Vec<_>>().join("&")
+    }
+
+    /// Whether it admits every job.
+    pub fn is_all(&self) -> bool {
+        *self
+            == JobFilter {
+                before: self.before,
+                ..JobFilter::default()
+            }
+    }
+}
+
+/// Text for a query (RFC 3986, section 2.3: all but unreserved characters are encoded).
+fn percent_encoded(text: &str) -> String {
+    text.bytes()
+        .map(|byte| match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                char::from(byte).to_string()
+            }
+            _ => format!("%{byte:02X}"),
+        })
+        .collect()
 }
 
 /// How many jobs there are of each status.
@@ -213,6 +320,9 @@ pub struct JobView {
     /// What the job made, in the order of the manifest; filled as soon as the execution has succeeded.
     pub artifacts: Vec<Artifact>,
     pub rerun: RerunOffer,
+    /// What was asked of it, oldest first, and what came of each.
+    #[serde(default)]
+    pub lineage: Vec<LineageEvent>,
     /// The server's clock when the view was made; running times are counted from it.
     pub as_of_ms: TimestampMs,
 }

@@ -3,15 +3,21 @@
 //! no AWS, no HTML. Builds for wasm.
 
 pub mod artifact;
+pub mod bulk;
 pub mod cold_start;
 pub mod error;
 pub mod execution;
 pub mod image;
 pub mod job;
+pub mod lineage;
 pub mod progress;
 pub mod time;
 
 pub use artifact::{Artifact, ArtifactKind, Manifest};
+pub use bulk::{
+    Bulk, BulkCounts, BulkId, BulkItem, BulkItemState, BulkJobs, BulkKind, BulkReason, BulkRerun,
+    BulkState, BulkSubmit, BulkView, BulkWhat, CreateBulk, InputChange, RerunChoice,
+};
 pub use cold_start::{ColdStartComparison, ColdStartSummary, ColdStartView, HistogramBucket};
 pub use error::{ApiError, ErrorCode, FieldError};
 pub use execution::{
@@ -20,7 +26,9 @@ pub use execution::{
 };
 pub use image::{FunctionUse, Image, ImageView, Layer};
 pub use job::{
-    JobFilter, JobId, JobPage, JobStatus, JobSummary, JobView, RerunOffer, StatusCounts, SubmitJob,
+    JobFilter, JobId, JobPage, JobStatus, JobSummary, JobView, PRIORITY_DEFAULT, PRIORITY_MAX,
+    RerunOffer, StatusCounts, SubmitJob,
 };
+pub use lineage::{LineageEvent, LineageKind};
 pub use progress::{Progress, ProgressLine};
 pub use time::TimestampMs;

@@ -6,7 +6,7 @@ use std::{future::Future, time::Instant};
 use futures::{StreamExt, stream};
 use model::{ExecutionStatus, JobId, TimestampMs};
 use serde_json::json;
-use server::store::{NewExecution, NewJob, StatusChange, Store};
+use server::store::{Asked, NewExecution, NewJob, StatusChange, Store};
 
 /// Callers at one time, as requests would be.
 const CALLERS: usize = 256;
@@ -27,7 +27,7 @@ async fn main() -> anyhow::Result<()> {
     // One caller who waits for each answer.
     rate("submit, 1 caller", 1, alone, 1, |part| {
         let store = &store;
-        async move { store.submit(&job(part[0]), None).await.map_err(Into::into) }
+        async move { submit(store, part[0]).await }
     })
     .await?;
     rate(
@@ -37,7 +37,7 @@ async fn main() -> anyhow::Result<()> {
         1,
         |part| {
             let store = &store;
-            async move { store.submit(&job(part[0]), None).await.map_err(Into::into) }
+            async move { submit(store, part[0]).await }
         },
     )
     .await?;
@@ -135,7 +135,15 @@ fn job(id: JobId) -> NewJob {
         source: "s3://bucket/clip.mp4".to_owned(),
         input: json!({"source": "s3://bucket/clip.mp4", "renditions": [1080, 720, 480]}),
         submitted_at: TimestampMs(1_000),
+        priority: 5,
+        idempotency_key: None,
+        request_digest: None,
     }
+}
+
+async fn submit(store: &Store, id: JobId) -> anyhow::Result<()> {
+    store.submit(&job(id), None, &Asked::default()).await?;
+    Ok(())
 }
 
 fn arn(job: JobId) -> String {

@@ -113,7 +113,7 @@ impl View {
             Topic::Jobs(status) => {
                 let filter = JobFilter {
                     status,
-                    before: None,
+                    ..JobFilter::default()
                 };
                 let mut page = control.jobs(filter).await?;
                 let text = serde_json::to_string(&page).map_err(|_| UNSERIALIZABLE)?;

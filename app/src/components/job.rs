@@ -113,7 +113,7 @@ pub fn outcome_above(view: &JobView) -> AnyView {
                 {error.map(|error| view! { ": " <code>{error}</code> })}
             </h2>
             {cause.map(|cause| view! { <p class="cause">{cause}</p> })}
-            {rerun::rerun(id, &view.rerun)}
+            {rerun::rerun(id, &view.rerun, &view.input)}
         </section>
     }
     .into_any()
@@ -122,6 +122,6 @@ pub fn outcome_above(view: &JobView) -> AnyView {
 /// Below the head of a job that has succeeded: where its artifacts are and how to run it again.
 pub fn outcome_below(view: &JobView) -> AnyView {
     (view.job.status == JobStatus::Succeeded)
-        .then(|| rerun::rerun(view.job.id, &view.rerun))
+        .then(|| rerun::rerun(view.job.id, &view.rerun, &view.input))
         .into_any()
 }

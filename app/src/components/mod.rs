@@ -2,6 +2,7 @@
 //! Own no data and read no clock; running times are counted by the [`crate::clock::Clock`] they are given.
 
 pub mod artifacts;
+pub mod bulk;
 pub mod copy;
 pub mod detail;
 pub mod error;
@@ -9,6 +10,7 @@ pub mod graph;
 pub mod job;
 pub mod json;
 pub mod lanes;
+pub mod lineage;
 pub mod moment;
 pub mod progress;
 pub mod rerun;

@@ -31,10 +31,11 @@ pub fn rerun_text(offer: &RerunOffer) -> RerunText {
     }
 }
 
-/// The rerun that is offered; beside a redrive also the choice to start anew.
-pub fn rerun(id: JobId, offer: &RerunOffer) -> AnyView {
+/// The rerun that is offered; beside a redrive also the choice to start anew, and to do that with another input.
+pub fn rerun(id: JobId, offer: &RerunOffer, input: &serde_json::Value) -> AnyView {
     let text = rerun_text(offer);
     let restart = matches!(offer, RerunOffer::Redrive { .. });
+    let edit = text.button.is_some().then(|| edit(id, input));
     view! {
         <div class="rerun">
             <form method="post" action=format!("/jobs/{id}/rerun") class="actions">
@@ -49,9 +50,45 @@ pub fn rerun(id: JobId, offer: &RerunOffer) -> AnyView {
                             </button>
                         }
                     })}
+                <label class="sr" for="rerun-reason">
+                    "Why"
+                </label>
+                <input
+                    id="rerun-reason"
+                    name="reason"
+                    type="text"
+                    maxlength="500"
+                    placeholder="Why (optional)"
+                />
             </form>
             <p class="hint">{text.explanation}</p>
+            {edit}
         </div>
+    }
+    .into_any()
+}
+
+/// A new execution with another input: a preview that shows the difference comes first.
+fn edit(id: JobId, input: &serde_json::Value) -> AnyView {
+    let text = serde_json::to_string_pretty(input).unwrap_or_default();
+    view! {
+        <details class="edit-input">
+            <summary>"Start a new execution with another input…"</summary>
+            <form method="post" action="/bulks" class="form">
+                <input type="hidden" name="kind" value="rerun" />
+                <input type="hidden" name="job" value=id.to_string() />
+                <input type="hidden" name="mode" value="restart" />
+                <label for="edit-input">"Input (JSON)"</label>
+                <textarea id="edit-input" name="input" rows="10" spellcheck="false">
+                    {text}
+                </textarea>
+                <div class="actions">
+                    <button type="submit" class="button">
+                        "Preview the difference"
+                    </button>
+                </div>
+            </form>
+        </details>
     }
     .into_any()
 }

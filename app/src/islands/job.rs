@@ -11,7 +11,9 @@ use web_sys::XmlHttpRequest;
 
 use crate::{
     clock::Clock,
-    components::{artifacts, detail, error::error_panel, graph, job, json::json_block, lanes},
+    components::{
+        artifacts, detail, error::error_panel, graph, job, json::json_block, lanes, lineage,
+    },
     stream::{follow, link_banner},
 };
 
@@ -100,6 +102,7 @@ pub fn JobPanel(
             (view.job.clone(), arn)
         })
     });
+    let told = Memo::new(move |_| view.with(|view| view.lineage.clone()));
     let made = Memo::new(move |_| view.with(|view| view.artifacts.clone()));
     let playing = RwSignal::new(0);
     // A drawing wider than its box begins in the middle, where Start is.
@@ -160,6 +163,7 @@ pub fn JobPanel(
             </div>
             {move || made.with(|made| artifacts::artifacts(id, made, playing, clock))}
             {move || view.with(|view| lanes::lanes(view.execution.as_ref(), clock))}
+            {move || told.with(|events| lineage::lineage(events))}
             <section aria-labelledby="input-title">
                 <h2 id="input-title">"Input"</h2>
                 {json_block("As submitted", &input, Some(format!("/api/v1/jobs/{id}")), false)}

@@ -1,7 +1,7 @@
 //! The list of jobs, live on its first page: counts, rows and ages follow the server.
 
 use leptos::prelude::*;
-use model::{JobPage, JobStatus, JobSummary};
+use model::{JobFilter, JobPage, JobStatus, JobSummary};
 
 use crate::{
     clock::Clock,
@@ -11,7 +11,8 @@ use crate::{
 
 /// Tabs and table. `live` on the first page only: later pages do not change.
 #[island]
-pub fn JobsTable(page: JobPage, status: Option<JobStatus>, live: bool) -> impl IntoView {
+pub fn JobsTable(page: JobPage, filter: JobFilter, live: bool) -> impl IntoView {
+    let status = filter.status;
     let clock = Clock::new(page.as_of_ms);
     let page = RwSignal::new(page);
     let link = if live {
@@ -29,21 +30,29 @@ pub fn JobsTable(page: JobPage, status: Option<JobStatus>, live: bool) -> impl I
     let as_of = Signal::derive(move || page.with(|page| page.as_of_ms));
     view! {
         <div class="jobs">
-            {link_banner(link, as_of)} {move || page.with(|page| tabs(page, status))}
-            {move || page.with(|page| table(page, status, clock))}
+            {link_banner(link, as_of)}
+            {
+                let filter = filter.clone();
+                move || page.with(|page| tabs(page, &filter))
+            } {move || page.with(|page| table(page, &filter, clock))}
         </div>
     }
 }
 
-fn tabs(page: &JobPage, chosen: Option<JobStatus>) -> AnyView {
+fn tabs(page: &JobPage, filter: &JobFilter) -> AnyView {
+    let chosen = filter.status;
     let tab = |status: Option<JobStatus>| {
-        let (href, label, count) = match status {
-            None => ("/jobs".to_owned(), "All", page.counts.total()),
-            Some(status) => (
-                format!("/jobs?status={}", status.as_str()),
-                status.label(),
-                page.counts.of(status),
-            ),
+        let (label, count) = match status {
+            None => ("All", page.counts.total()),
+            Some(status) => (status.label(), page.counts.of(status)),
+        };
+        let of_status = JobFilter {
+            status,
+            ..filter.clone()
+        };
+        let href = match of_status.query() {
+            query if query.is_empty() => "/jobs".to_owned(),
+            query => format!("/jobs?{query}"),
         };
         let class = match status {
             Some(status) if count > 0 => status::job_tone(status).class(),
@@ -68,9 +77,14 @@ fn tabs(page: &JobPage, chosen: Option<JobStatus>) -> AnyView {
     .into_any()
 }
 
-fn table(page: &JobPage, status: Option<JobStatus>, clock: Clock) -> AnyView {
+fn table(page: &JobPage, filter: &JobFilter, clock: Clock) -> AnyView {
     if page.jobs.is_empty() {
-        return empty(page, status);
+        return match filter.is_all()
+            || filter.query().starts_with("status=") && !filter.query().contains('&')
+        {
+            true => empty(page, filter.status),
+            false => nothing_found(),
+        };
     }
     let rows: Vec<_> = page.jobs.iter().map(|job| row(job, clock)).collect();
     view! {
@@ -103,7 +117,18 @@ fn row(job: &JobSummary, clock: Clock) -> AnyView {
             .clone()
             .map(|state| format!(" in {state}"))
             .unwrap_or_default();
-        view! { <span class="why"><code>{error}</code> {place}</span> }
+        let like_it = JobFilter {
+            error: Some(error.clone()),
+            failed_state: job.failed_state.clone(),
+            ..JobFilter::default()
+        };
+        let href = format!("/jobs?{}", like_it.query());
+        view! {
+            <a class="why" href=href title="Jobs that failed like this">
+                <code>{error}</code>
+                {place}
+            </a>
+        }
     });
     let reruns = match job.rerun_count {
         0 => None,
@@ -119,6 +144,7 @@ fn row(job: &JobSummary, clock: Clock) -> AnyView {
                 </a>
                 {why}
                 {reruns.map(|reruns| view! { <span class="hint">{reruns}</span> })}
+                {job.adopted.then(|| view! { <span class="hint">"started outside Gantry"</span> })}
                 <span class="source">{job.source.clone()}</span>
             </th>
             <td class="narrow-hide">{job.pipeline.clone()}</td>
@@ -127,6 +153,18 @@ fn row(job: &JobSummary, clock: Clock) -> AnyView {
                 {job.started_at_ms.map(|started| moment::duration(started, job.ended_at_ms, clock))}
             </td>
         </tr>
+    }
+    .into_any()
+}
+
+fn nothing_found() -> AnyView {
+    view! {
+        <div class="empty">
+            <h2>"No job is like that"</h2>
+            <p>
+                <a href="/jobs">"Show all jobs"</a>
+            </p>
+        </div>
     }
     .into_any()
 }

@@ -1,19 +1,36 @@
-//! `/jobs?status=&before=`: the list of jobs.
+//! `/jobs?status=&text=&…&before=`: the list of jobs, what may be searched for, and what may be done to all of them.
 
 use leptos::prelude::*;
 use leptos_meta::Title;
-use leptos_router::hooks::use_query_map;
-use model::{ApiError, ErrorCode, JobFilter, JobPage, JobStatus};
+use leptos_router::{hooks::use_query_map, params::ParamsMap};
+use model::{ApiError, BulkKind, ErrorCode, JobFilter, JobPage};
 
 use super::failed;
 use crate::{backend::SharedBackend, islands::jobs::JobsTable};
 
-/// What the address asks for.
-fn filter(status: Option<String>, before: Option<String>) -> Result<JobFilter, ApiError> {
-    let given = |text: Option<String>| text.filter(|text| !text.is_empty());
+/// What an address asks for. What is empty counts as not said, as forms send it.
+pub(super) fn filter(query: &ParamsMap) -> Result<JobFilter, ApiError> {
+    let word = |name: &str| query.get(name).filter(|text| !text.is_empty());
+    let moment = |name: &str| {
+        word(name)
+            .map(|text| {
+                text.parse().map_err(|_| {
+                    let message =
+                        format!("`{name}` must be milliseconds since 1970, not “{text}”.");
+                    ApiError::new(ErrorCode::Invalid, message)
+                })
+            })
+            .transpose()
+    };
     Ok(JobFilter {
-        status: given(status).map(|text| text.parse()).transpose()?,
-        before: given(before)
+        status: word("status").map(|text| text.parse()).transpose()?,
+        pipeline: word("pipeline"),
+        text: word("text"),
+        error: word("error"),
+        failed_state: word("failed_state"),
+        since_ms: moment("since_ms")?,
+        until_ms: moment("until_ms")?,
+        before: word("before")
             .map(|text| {
                 text.parse().map_err(|_| {
                     ApiError::new(
@@ -26,13 +43,17 @@ fn filter(status: Option<String>, before: Option<String>) -> Result<JobFilter, A
     })
 }
 
-/// The address of the page after this one.
-fn older_href(page: &JobPage, status: Option<JobStatus>) -> Option<String> {
-    let next = page.next?;
-    Some(match status {
-        Some(status) => format!("/jobs?status={}&before={next}", status.as_str()),
-        None => format!("/jobs?before={next}"),
-    })
+/// The address of a list.
+fn href(filter: &JobFilter) -> String {
+    let mut query = filter.query();
+    if let Some(before) = filter.before {
+        let and = if query.is_empty() { "" } else { "&" };
+        query.push_str(&format!("{and}before={before}"));
+    }
+    match query.is_empty() {
+        true => "/jobs".to_owned(),
+        false => format!("/jobs?{query}"),
+    }
 }
 
 /// The list.
@@ -40,7 +61,7 @@ fn older_href(page: &JobPage, status: Option<JobStatus>) -> Option<String> {
 pub fn JobsPage() -> impl IntoView {
     let query = use_query_map().get_untracked();
     let backend = expect_context::<SharedBackend>();
-    let filter = filter(query.get("status"), query.get("before"));
+    let filter = filter(&query);
     Suspend::new(async move {
         let filter = match filter {
             Ok(filter) => filter,
@@ -54,24 +75,131 @@ pub fn JobsPage() -> impl IntoView {
 }
 
 fn list(page: JobPage, filter: JobFilter) -> AnyView {
-    let older = older_href(&page, filter.status);
-    let first = filter.before.is_none();
-    let newest = match filter.status {
-        Some(status) => format!("/jobs?status={}", status.as_str()),
-        None => "/jobs".to_owned(),
+    let newest = JobFilter {
+        before: None,
+        ..filter.clone()
     };
+    let older = page.next.map(|next| JobFilter {
+        before: Some(next),
+        ..filter.clone()
+    });
+    let first = filter.before.is_none();
     let title = match filter.status {
         Some(status) => format!("{} jobs", status.label()),
         None => "Jobs".to_owned(),
     };
+    // What the server sends is page one by status alone.
+    let live = first
+        && newest
+            == JobFilter {
+                status: newest.status,
+                ..JobFilter::default()
+            };
+    let some = !page.jobs.is_empty();
     view! {
         <Title text=title.clone() />
         <h1>{title}</h1>
-        <JobsTable page status=filter.status live=first />
+        {search(&filter)}
+        {(!live || newest.status.is_some())
+            .then(|| some.then(|| actions(&newest)))
+            .flatten()}
+        <JobsTable page filter=newest.clone() live />
         <nav class="pages" aria-label="Pages of the list">
-            {(!first).then(|| view! { <a class="button" href=newest>"Newest"</a> })}
-            {older.map(|href| view! { <a class="button" href=href rel="next">"Older"</a> })}
+            {(!first).then(|| view! { <a class="button" href=href(&newest)>"Newest"</a> })}
+            {older.map(|older| view! { <a class="button" href=href(&older) rel="next">"Older"</a> })}
         </nav>
+    }
+    .into_any()
+}
+
+/// The search, with what else narrows the list beside it.
+fn search(filter: &JobFilter) -> AnyView {
+    let without = |change: fn(&mut JobFilter)| {
+        let mut other = JobFilter {
+            before: None,
+            ..filter.clone()
+        };
+        change(&mut other);
+        href(&other)
+    };
+    let chips = [
+        (
+            "Error",
+            filter.error.clone(),
+            without(|filter| filter.error = None),
+        ),
+        (
+            "State",
+            filter.failed_state.clone(),
+            without(|filter| filter.failed_state = None),
+        ),
+        (
+            "Pipeline",
+            filter.pipeline.clone(),
+            without(|filter| filter.pipeline = None),
+        ),
+        (
+            "Submitted",
+            (filter.since_ms.is_some() || filter.until_ms.is_some())
+                .then(|| "in a span of time".to_owned()),
+            without(|filter| {
+                filter.since_ms = None;
+                filter.until_ms = None;
+            }),
+        ),
+    ];
+    let hidden = |name: &'static str, value: Option<String>| {
+        value.map(|value| view! { <input type="hidden" name=name value=value /> })
+    };
+    view! {
+        <form class="search" method="get" action="/jobs" role="search">
+            <label class="sr" for="search-text">
+                "Title or source"
+            </label>
+            <input
+                id="search-text"
+                type="search"
+                name="text"
+                minlength="3"
+                placeholder="Search title or source"
+                value=filter.text.clone()
+            />
+            {hidden("status", filter.status.map(|status| status.as_str().to_owned()))}
+            {hidden("error", filter.error.clone())}
+            {hidden("failed_state", filter.failed_state.clone())}
+            {hidden("pipeline", filter.pipeline.clone())}
+            {hidden("since_ms", filter.since_ms.map(|at| at.to_string()))}
+            {hidden("until_ms", filter.until_ms.map(|at| at.to_string()))}
+            <button type="submit" class="button">"Search"</button>
+            {filter.text.is_some().then(|| view! { <a href=without(|filter| filter.text = None)>"Clear"</a> })}
+            {chips
+                .into_iter()
+                .filter_map(|(name, value, href)| Some((name, value?, href)))
+                .map(|(name, value, href)| {
+                    view! {
+                        <a class="chip" href=href title="Show without this">
+                            {name}": "<code>{value}</code>" ×"
+                        </a>
+                    }
+                })
+                .collect_view()}
+        </form>
+    }
+    .into_any()
+}
+
+/// What may be done to all jobs of the filter.
+fn actions(filter: &JobFilter) -> AnyView {
+    let link = |kind: BulkKind| format!("/bulks/new?kind={}&{}", kind.as_str(), filter.query());
+    let over = filter.status.is_some_and(model::JobStatus::is_final);
+    let under_way = filter.status.is_some_and(|status| !status.is_final());
+    view! {
+        <p class="bulk-actions">
+            "All of these: "
+            {(!under_way)
+                .then(|| view! { <a class="button" href=link(BulkKind::Rerun)>"Rerun…"</a> })}
+            {(!over).then(|| view! { <a class="button" href=link(BulkKind::Stop)>"Stop…"</a> })}
+        </p>
     }
     .into_any()
 }
@@ -79,17 +207,44 @@ fn list(page: JobPage, filter: JobFilter) -> AnyView {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use model::JobStatus;
+
+    fn read(words: &[(&'static str, &str)]) -> Result<JobFilter, ApiError> {
+        let mut query = ParamsMap::new();
+        for (name, value) in words {
+            query.insert(*name, (*value).to_owned());
+        }
+        filter(&query)
+    }
 
     #[test]
     fn an_address_is_a_filter_or_says_what_is_wrong() {
-        assert_eq!(filter(None, None), Ok(JobFilter::default()));
-        assert_eq!(filter(Some(String::new()), None), Ok(JobFilter::default()));
+        assert_eq!(read(&[]), Ok(JobFilter::default()));
         assert_eq!(
-            filter(Some("timed_out".to_owned()), None).map(|filter| filter.status),
+            read(&[("status", ""), ("text", "")]),
+            Ok(JobFilter::default())
+        );
+        assert_eq!(
+            read(&[("status", "timed_out")]).map(|filter| filter.status),
             Ok(Some(JobStatus::TimedOut))
         );
-        let error = filter(None, Some("x".to_owned())).expect_err("x is no id");
+        let error = read(&[("before", "x")]).expect_err("x is no id");
         assert_eq!(error.code, ErrorCode::Invalid);
         assert!(error.message.contains("“x”"));
+    }
+
+    #[test]
+    fn a_filter_is_an_address_and_back() {
+        let words = [
+            ("status", "failed"),
+            ("text", "a & b"),
+            ("error", "Source.NotMedia"),
+            ("since_ms", "5"),
+        ];
+        let filter = read(&words).expect("a filter");
+        assert_eq!(
+            href(&filter),
+            "/jobs?status=failed&text=a%20%26%20b&error=Source.NotMedia&since_ms=5"
+        );
     }
 }

@@ -1,10 +1,13 @@
 //! Pages, one file a resource. Each reads its view from the [`Backend`](crate::backend::Backend), sets title and
 //! status, and draws; what is live in it is an island.
 
+pub mod bulk;
+pub mod bulks;
 pub mod cold_starts;
 pub mod images;
 pub mod job;
 pub mod jobs;
+pub mod new_bulk;
 pub mod new_job;
 pub mod not_found;
 

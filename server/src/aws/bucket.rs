@@ -58,6 +58,21 @@ pub struct Upload {
     pub id: String,
 }
 
+/// A page of a listing.
+#[derive(Debug)]
+pub struct Listed {
+    pub objects: Vec<ListedObject>,
+    /// Asks for the next page; none on the last.
+    pub next: Option<String>,
+}
+
+/// An object in a listing.
+#[derive(Debug)]
+pub struct ListedObject {
+    pub key: String,
+    pub bytes: u64,
+}
+
 impl Bucket {
     pub(super) fn new(shared: &SdkConfig, name: &str, path_style: bool) -> Bucket {
         let config = aws_sdk_s3::config::Builder::from(shared)
@@ -148,6 +163,38 @@ impl Bucket {
                 .map_err(|error| AwsError::unreadable("GetObject", error)),
             _ => Ok(None),
         }
+    }
+
+    /// ListObjectsV2: a page of the objects under a prefix, of any bucket that these credentials may list.
+    pub async fn list(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        token: Option<&str>,
+    ) -> Result<Listed, AwsError> {
+        let answer = self
+            .client
+            .list_objects_v2()
+            .bucket(bucket)
+            .prefix(prefix)
+            .set_continuation_token(token.map(str::to_owned))
+            .send()
+            .await
+            .map_err(|error| AwsError::new("ListObjectsV2", error))?;
+        Ok(Listed {
+            objects: answer
+                .contents
+                .unwrap_or_default()
+                .into_iter()
+                .filter_map(|object| {
+                    Some(ListedObject {
+                        key: object.key?,
+                        bytes: u64::try_from(object.size.unwrap_or(0)).unwrap_or(0),
+                    })
+                })
+                .collect(),
+            next: answer.next_continuation_token,
+        })
     }
 
     /// CreateMultipartUpload.

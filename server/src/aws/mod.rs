@@ -17,7 +17,7 @@ mod registry;
 mod states;
 mod stream;
 
-pub use bucket::{Bucket, FetchRequest, Fetched, Upload};
+pub use bucket::{Bucket, FetchRequest, Fetched, Listed, ListedObject, Upload};
 pub use functions::{FunctionVersion, Functions};
 pub use history::event_of;
 pub use queue::{Message, Queue};

@@ -2,23 +2,51 @@
 
 use model::{
     ApiError, ErrorCode, ExecutionStatus, JobFilter, JobId, JobPage, JobStatus, JobSummary,
-    JobView, RerunOffer, SubmitJob,
+    JobView, PRIORITY_DEFAULT, PRIORITY_MAX, RerunChoice, RerunOffer, SubmitJob,
 };
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::{
     Control, Failure,
-    execution::Folded,
+    bulk::{checked_reason, eligible::edited},
+    input::Edit,
     pipeline::{pipeline, shown_source, title_of},
 };
 use crate::{
     clock,
-    store::{ExecutionRecord, JobRecord, NewJob, RerunMode, StopOutcome},
+    store::{Asked, ExecutionRecord, JobRecord, NewJob, RerunMode, StopOutcome, Submitted},
 };
 
 /// Jobs on one page of the list.
 pub const PAGE_JOBS: u32 = 50;
+/// The shortest text to search for: search knows every three characters.
+const TEXT_LENGTH_MIN: usize = 3;
+/// The longest idempotency key, in bytes.
+const KEY_LENGTH_MAX: usize = 200;
+/// For how long Step Functions redrives what has ended.
+/// <https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html>
+const REDRIVE_WITHIN_MS: i64 = 14 * 86_400_000;
+
+/// A job as a person or program wants it to run again.
+#[derive(Debug, Clone)]
+pub struct Rerun {
+    pub mode: RerunChoice,
+    /// Only a new execution can have another input.
+    pub edit: Option<Edit>,
+    pub reason: String,
+}
+
+impl Default for Rerun {
+    fn default() -> Self {
+        Rerun {
+            mode: RerunChoice::Auto,
+            edit: None,
+            reason: String::new(),
+        }
+    }
+}
 
 impl Control {
     /// An id for a job to be: known before the job so that an upload can go where it belongs.
@@ -26,9 +54,10 @@ impl Control {
         JobId(Uuid::now_v7())
     }
 
-    /// Stores a job and promises its start; waits for no AWS.
-    pub async fn submit(&self, request: SubmitJob) -> Result<JobSummary, Failure> {
-        self.submit_as(self.new_job_id(), request, None).await
+    /// Stores a job and promises its start; waits for no AWS. A request that came before gives the first one's job.
+    pub async fn submit(&self, request: SubmitJob, actor: &str) -> Result<JobSummary, Failure> {
+        self.submit_as(self.new_job_id(), request, None, actor)
+            .await
     }
 
     /// Like [`Control::submit`], under an id made before; `upload` is the key of the file uploaded for it.
@@ -37,31 +66,39 @@ impl Control {
         id: JobId,
         request: SubmitJob,
         upload: Option<&str>,
+        actor: &str,
     ) -> Result<JobSummary, Failure> {
-        let pipeline = pipeline(&request.pipeline)?;
-        let input = pipeline.input(request.input)?;
-        let source = input["source"].as_str().unwrap_or_default();
-        let title = match input["title"].as_str().map(str::trim) {
-            Some(title) if !title.is_empty() => title.to_owned(),
-            _ => title_of(source),
+        let mut job = new_job(id, &request.pipeline, request.input, request.priority)?;
+        let digest = digest(&job);
+        job.idempotency_key = match (request.idempotency_key, request.once) {
+            (Some(key), _) => Some(checked_key(key)?),
+            (None, true) => Some(digest.clone()),
+            (None, false) => None,
         };
-        let job = NewJob {
-            id,
-            pipeline: pipeline.name.to_owned(),
-            title,
-            source: shown_source(source),
-            input,
-            submitted_at: clock::now(),
+        job.request_digest = Some(digest);
+        let asked = Asked {
+            actor: actor.to_owned(),
+            ..Asked::default()
         };
-        self.store.submit(&job, upload).await?;
+        let id = match self.store.submit(&job, upload, &asked).await? {
+            Submitted::Job(id) => id,
+            Submitted::KeyTaken(first) => {
+                return Err(ApiError::new(
+                    ErrorCode::Conflict,
+                    format!("The idempotency key was used before, with another input, for job {first}. Use a new key."),
+                )
+                .into());
+            }
+        };
         self.outbox.notify_one();
         self.live.touch(id);
-        tracing::info!(job = %id, source = job.source, "job submitted");
+        tracing::info!(job = %id, source = job.source, repeated = id != job.id, "job submitted");
         Ok(self.record(id).await?.summary)
     }
 
     /// One page of jobs, newest first.
     pub async fn jobs(&self, filter: JobFilter) -> Result<JobPage, Failure> {
+        let filter = checked_filter(filter)?;
         // One more than a page shows whether there is a next page.
         let mut jobs = self.store.jobs(&filter, PAGE_JOBS + 1).await?;
         let more = jobs.len() > PAGE_JOBS as usize;
@@ -82,46 +119,79 @@ impl Control {
             Some(arn) => self.store.execution(arn).await?,
             None => None,
         };
-        let (view, rerun) = match &execution {
+        let view = match &execution {
             Some(execution) => {
                 let folded = self.folded(&job.summary.pipeline, execution).await?;
                 let progress = self.store.progress(&execution.arn).await?;
-                let folded = folded.lock().await;
-                let view = folded.view(execution, &progress);
-                let offer = rerun_offer(job.summary.status, Some(execution), Some(&folded));
-                (Some(view), offer)
+                Some(folded.lock().await.view(execution, &progress))
             }
-            None => (None, rerun_offer(job.summary.status, None, None)),
+            None => None,
         };
+        let now = clock::now();
         Ok(JobView {
+            rerun: rerun_offer(job.summary.status, execution.as_ref(), now.0),
+            lineage: self.lineage(id).await?,
             artifacts: self.store.artifacts(id).await?,
             job: job.summary,
             input: job.input,
             execution: view,
-            rerun,
-            as_of_ms: clock::now(),
+            as_of_ms: now,
         })
     }
 
-    /// Promises to run a job again as its offer says, or, with `restart`, from its beginning.
-    pub async fn rerun(&self, id: JobId, restart: bool) -> Result<JobSummary, Failure> {
-        let view = self.job(id).await?;
-        let mode = match (view.rerun, &view.execution) {
-            (RerunOffer::Unavailable { reason }, _) => {
-                return Err(ApiError::new(ErrorCode::Conflict, reason).into());
-            }
-            (RerunOffer::Redrive { .. }, Some(execution)) if !restart => RerunMode::Redrive {
+    /// Promises to run a job again as its offer says, or as is asked for.
+    pub async fn rerun(&self, id: JobId, rerun: Rerun, actor: &str) -> Result<JobSummary, Failure> {
+        let job = self.record(id).await?;
+        let execution = match &job.execution_arn {
+            Some(arn) => self.store.execution(arn).await?,
+            None => None,
+        };
+        let now_ms = clock::now().0;
+        let mut asked = Asked {
+            actor: actor.to_owned(),
+            reason: checked_reason(&rerun.reason)?,
+            ..Asked::default()
+        };
+        let conflict = |reason: String| Failure::from(ApiError::new(ErrorCode::Conflict, reason));
+        let mode = match (
+            rerun_offer(job.summary.status, execution.as_ref(), now_ms),
+            &execution,
+            rerun.mode,
+        ) {
+            (RerunOffer::Unavailable { reason }, _, _) => return Err(conflict(reason)),
+            (
+                RerunOffer::Redrive { .. },
+                Some(execution),
+                RerunChoice::Auto | RerunChoice::Redrive,
+            ) if rerun.edit.is_none() => RerunMode::Redrive {
                 arn: execution.arn.clone(),
                 redrive_count: execution.redrive_count,
             },
-            _ => RerunMode::Restart,
+            (RerunOffer::Restart { reason }, _, RerunChoice::Redrive) => {
+                return Err(conflict(reason));
+            }
+            (_, _, RerunChoice::Redrive) => {
+                return Err(conflict(
+                    "A redrive goes on with the input it has. Start a new execution to change it."
+                        .to_owned(),
+                ));
+            }
+            _ => {
+                let input = match &rerun.edit {
+                    Some(edit) => {
+                        let (input, changes) = edited(&job, edit)?;
+                        asked.changes = changes;
+                        Some(input)
+                    }
+                    None => None,
+                };
+                RerunMode::Restart { input }
+            }
         };
-        if !self.store.rerun(id, &mode, clock::now().0).await? {
-            return Err(ApiError::new(
-                ErrorCode::Conflict,
-                "The job is queued or running already: somebody was faster.",
-            )
-            .into());
+        if !self.store.rerun(id, &mode, &asked, now_ms).await? {
+            return Err(conflict(
+                "The job is queued or running already: somebody was faster.".to_owned(),
+            ));
         }
         self.outbox.notify_one();
         self.live.touch(id);
@@ -130,9 +200,14 @@ impl Control {
     }
 
     /// Promises to stop a job.
-    pub async fn stop(&self, id: JobId) -> Result<JobSummary, Failure> {
+    pub async fn stop(&self, id: JobId, reason: &str, actor: &str) -> Result<JobSummary, Failure> {
         self.record(id).await?;
-        if self.store.stop(id, clock::now().0).await? == StopOutcome::Over {
+        let asked = Asked {
+            actor: actor.to_owned(),
+            reason: checked_reason(reason)?,
+            ..Asked::default()
+        };
+        if self.store.stop(id, &asked, clock::now().0).await? == StopOutcome::Over {
             return Err(ApiError::new(
                 ErrorCode::Conflict,
                 "The job is over, so there is nothing to stop.",
@@ -143,6 +218,11 @@ impl Control {
         self.live.touch(id);
         tracing::info!(job = %id, "stop promised");
         Ok(self.record(id).await?.summary)
+    }
+
+    /// What was asked of a job and what came of it.
+    async fn lineage(&self, id: JobId) -> Result<Vec<model::LineageEvent>, Failure> {
+        Ok(self.store.lineage(id).await?)
     }
 
     /// The JSON Schema of a pipeline's input.
@@ -159,6 +239,98 @@ impl Control {
     }
 }
 
+/// A job of this input, valid under its pipeline's schema.
+pub(crate) fn new_job(
+    id: JobId,
+    pipeline_name: &str,
+    input: Value,
+    priority: Option<u8>,
+) -> Result<NewJob, Failure> {
+    let pipeline = pipeline(pipeline_name)?;
+    let input = pipeline.input(input)?;
+    let priority = priority.unwrap_or(PRIORITY_DEFAULT);
+    if priority > PRIORITY_MAX {
+        let message = format!("`priority` must be from 0 to {PRIORITY_MAX}.");
+        return Err(ApiError::new(ErrorCode::Invalid, message).into());
+    }
+    let source = input["source"].as_str().unwrap_or_default();
+    let title = match input["title"].as_str().map(str::trim) {
+        Some(title) if !title.is_empty() => title.to_owned(),
+        _ => title_of(source),
+    };
+    Ok(NewJob {
+        id,
+        pipeline: pipeline.name.to_owned(),
+        title,
+        source: shown_source(source),
+        input,
+        submitted_at: clock::now(),
+        priority,
+        idempotency_key: None,
+        request_digest: None,
+    })
+}
+
+/// What tells a request from another: pipeline, priority and input. The order of fields does not matter.
+fn digest(job: &NewJob) -> String {
+    let mut hash = Sha256::new();
+    hash.update(format!(
+        "{} {} {}",
+        job.pipeline,
+        job.priority,
+        sorted(&job.input)
+    ));
+    let bytes = hash.finalize();
+    let hexadecimal: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256:{hexadecimal}")
+}
+
+/// The same value with the fields of its objects in the order of their names.
+fn sorted(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let mut fields: Vec<_> = fields.iter().collect();
+            fields.sort_by_key(|(name, _)| *name);
+            let sorted_fields = fields
+                .into_iter()
+                .map(|(name, value)| (name.clone(), sorted(value)));
+            Value::Object(sorted_fields.collect())
+        }
+        Value::Array(items) => items.iter().map(sorted).collect(),
+        other => other.clone(),
+    }
+}
+
+/// A key as it is kept. <https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/>
+fn checked_key(key: String) -> Result<String, Failure> {
+    let printable = key.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    if key.trim().is_empty() || key.len() > KEY_LENGTH_MAX || !printable {
+        return Err(ApiError::new(
+            ErrorCode::Invalid,
+            format!("An idempotency key has 1 to {KEY_LENGTH_MAX} printable ASCII characters."),
+        )
+        .into());
+    }
+    Ok(key)
+}
+
+/// A filter whose text can be searched for.
+pub(super) fn checked_filter(mut filter: JobFilter) -> Result<JobFilter, Failure> {
+    let said = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
+    filter.text = said(filter.text).map(|text| text.trim().to_owned());
+    filter.pipeline = said(filter.pipeline);
+    filter.error = said(filter.error);
+    filter.failed_state = said(filter.failed_state);
+    match &filter.text {
+        Some(text) if text.chars().count() < TEXT_LENGTH_MIN => Err(ApiError::new(
+            ErrorCode::Invalid,
+            format!("“{text}” is too short: search for {TEXT_LENGTH_MIN} characters or more."),
+        )
+        .into()),
+        _ => Ok(filter),
+    }
+}
+
 /// What pressing Rerun would do now.
 /// AWS redrives from the states that were entered and not left: when a Catch led to a Fail state, that is
 /// the Fail state alone, and redriving would only fail there again.
@@ -166,7 +338,7 @@ impl Control {
 pub(super) fn rerun_offer(
     status: JobStatus,
     execution: Option<&ExecutionRecord>,
-    folded: Option<&Folded>,
+    now_ms: i64,
 ) -> RerunOffer {
     let unavailable = |reason: &str| RerunOffer::Unavailable {
         reason: reason.to_owned(),
@@ -183,23 +355,32 @@ pub(super) fn rerun_offer(
         }
         JobStatus::Failed | JobStatus::TimedOut | JobStatus::Aborted => {}
     }
-    let (Some(execution), Some(folded)) = (execution, folded) else {
+    let Some(execution) = execution else {
         return restart("The job was never started.".to_owned());
     };
     if execution.status == ExecutionStatus::Running {
         return restart("The job was stopped before its rerun began.".to_owned());
     }
-    if let Some(state) = folded.ended_in_fail_state() {
+    if let Some(state) = &execution.ended_in {
         return restart(format!(
             "The execution cleaned up and ended in “{state}”: redriving would only fail there again, so the job runs again from the beginning."
         ));
     }
-    if !folded.has_ended() {
+    if execution
+        .ended_at
+        .is_some_and(|ended| now_ms - ended.0 > REDRIVE_WITHIN_MS)
+    {
+        return restart(
+            "It ended more than 14 days ago, and Step Functions redrives no longer than that."
+                .to_owned(),
+        );
+    }
+    if !execution.history_complete {
         return unavailable("The execution's history is being read; try again in a moment.");
     }
-    match (execution.redrive_status.as_deref(), folded.resumes_from()) {
+    match (execution.redrive_status.as_deref(), &execution.resumes_from) {
         (Some("REDRIVABLE"), Some(state)) => RerunOffer::Redrive {
-            from_state: state.to_owned(),
+            from_state: state.clone(),
         },
         (Some("REDRIVABLE"), None) => {
             restart("The execution ended before it entered a state.".to_owned())

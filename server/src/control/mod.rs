@@ -18,10 +18,12 @@ use crate::{
 };
 
 pub mod artifact;
+pub mod bulk;
 pub mod cold_start;
 pub mod execution;
 pub mod health;
 pub mod image;
+pub mod input;
 pub mod job;
 pub mod pipeline;
 pub mod upload;
@@ -117,6 +119,8 @@ pub struct Control {
     pub live: Arc<Live>,
     /// Tells the dispatcher that the outbox has something new.
     pub outbox: Arc<Notify>,
+    /// Tells the tracker that a bulk operation was begun or moved on.
+    pub bulks: Arc<Notify>,
     /// Set when the server is to end.
     pub ending: CancellationToken,
     pub(crate) folds: Arc<Folds>,
@@ -133,6 +137,7 @@ impl Control {
             config: Arc::new(config),
             live: Arc::default(),
             outbox: Arc::default(),
+            bulks: Arc::default(),
             ending: CancellationToken::new(),
             folds: Arc::default(),
             images: Arc::default(),

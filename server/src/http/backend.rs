@@ -3,9 +3,13 @@
 
 use app::backend::{Backend, Reply};
 use asl::Layout;
-use model::{ColdStartView, ImageView, JobFilter, JobId, JobPage, JobView, StateDetail};
+use model::{
+    Bulk, BulkItemState, BulkView, ColdStartView, ImageView, JobFilter, JobId, JobPage, JobView,
+    StateDetail,
+};
 use serde_json::Value;
 
+use super::bulk::bulk_id;
 use crate::control::{Control, Failure};
 
 /// The backend of one request's page.
@@ -46,6 +50,14 @@ impl Backend for RequestBackend {
 
     fn pipeline_schema(&self, pipeline: String) -> Reply<'_, Value> {
         self.reply(async move { self.control.pipeline_schema(&pipeline) })
+    }
+
+    fn bulks(&self) -> Reply<'_, Vec<Bulk>> {
+        self.reply(self.control.bulks())
+    }
+
+    fn bulk(&self, id: String, state: Option<BulkItemState>, after: u64) -> Reply<'_, BulkView> {
+        self.reply(async move { self.control.bulk_view(bulk_id(&id)?, state, after).await })
     }
 
     fn images(&self) -> Reply<'_, ImageView> {

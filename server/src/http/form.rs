@@ -1,6 +1,8 @@
 //! Forms of pages: submitting a job with its file, running one again, stopping one. They work without
 //! script: what succeeds answers 303 to the job's page, what does not renders the form's page again.
 
+use std::collections::HashMap;
+
 use app::backend::{ActionFailure, SubmitFailure};
 use axum::{
     extract::{
@@ -17,12 +19,13 @@ use serde_json::{Map, Value};
 use super::{
     Edge,
     answer::{Answer, invalid, job_id, status_of},
-    job::is_restart,
+    job::mode_of,
     page::{Told, render_instead},
-    request::RequestId,
+    request::{Actor, RequestId},
 };
 use crate::control::{
     Control, Failure,
+    job::Rerun,
     pipeline::pipeline,
     upload::{Arrived, Incoming},
 };
@@ -30,6 +33,8 @@ use crate::control::{
 /// The longest text of one field, and how many fields a form may have.
 const FIELD_BYTES_MAX: usize = 64 * 1024;
 const FIELDS_MAX: usize = 64;
+/// Who asks when a page's form does not say.
+pub(super) const PAGE: &str = "a page";
 /// The pipeline of a form that does not say.
 const PIPELINE: &str = "media";
 
@@ -47,6 +52,7 @@ struct Filled {
 pub(super) async fn submit(
     State(edge): State<Edge>,
     request_id: RequestId,
+    actor: Actor,
     request: Request,
 ) -> Response {
     let wants_json = wants_json(request.headers());
@@ -59,7 +65,7 @@ pub(super) async fn submit(
     };
     let result = async {
         read(&edge.control, job, request, &mut filled).await?;
-        make(&edge.control, job, &mut filled).await
+        make(&edge.control, job, &mut filled, actor.or(PAGE)).await
     };
     let failure = match result.await {
         Ok(()) => return Redirect::to(&format!("/jobs/{job}")).into_response(),
@@ -83,7 +89,7 @@ pub(super) async fn submit(
 }
 
 /// Whether the form was sent by a program that reads JSON, not by a browser that shows pages.
-fn wants_json(headers: &HeaderMap) -> bool {
+pub(super) fn wants_json(headers: &HeaderMap) -> bool {
     let accepts = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
     accepts.is_some_and(|types| types.contains("application/json") && !types.contains("text/html"))
 }
@@ -188,7 +194,12 @@ async fn drain(field: Field<'_>) -> Result<(), Failure> {
 }
 
 /// Makes the job of what was read.
-async fn make(control: &Control, job: JobId, filled: &mut Filled) -> Result<(), Failure> {
+async fn make(
+    control: &Control,
+    job: JobId,
+    filled: &mut Filled,
+    actor: &str,
+) -> Result<(), Failure> {
     let pipeline = pipeline(&filled.pipeline)?;
     let mut input = pipeline.typed(&filled.texts);
     let file = filled.file.take();
@@ -222,9 +233,14 @@ async fn make(control: &Control, job: JobId, filled: &mut Filled) -> Result<(), 
     let request = SubmitJob {
         pipeline: pipeline.name.to_owned(),
         input,
+        idempotency_key: None,
+        once: false,
+        priority: None,
     };
     let key = file.as_ref().map(|file| file.key().to_owned());
-    control.submit_as(job, request, key.as_deref()).await?;
+    control
+        .submit_as(job, request, key.as_deref(), actor)
+        .await?;
     if let Some(file) = file {
         file.keep();
     }
@@ -253,20 +269,26 @@ fn broken(problem: MultipartError) -> Failure {
     invalid("The form did not arrive whole. Send it again.")
 }
 
-/// Runs a job again; `mode=restart` from its beginning.
+/// Runs a job again, as the form's mode and reason say. With another input it is a bulk operation of one, for that
+/// shows the difference first.
 pub(super) async fn rerun(
     State(edge): State<Edge>,
     request_id: RequestId,
+    actor: Actor,
     Path(id): Path<String>,
     headers: HeaderMap,
     body: String,
 ) -> Response {
     let result = async {
-        let mode = url::form_urlencoded::parse(body.as_bytes())
-            .find(|(name, _)| name == "mode")
-            .map(|(_, mode)| mode.into_owned());
-        let restart = is_restart(mode.as_deref())?;
-        edge.control.rerun(job_id(&id)?, restart).await
+        let words = words(&body);
+        let rerun = Rerun {
+            mode: mode_of(words.get("mode").map(String::as_str))?,
+            edit: None,
+            reason: words.get("reason").cloned().unwrap_or_default(),
+        };
+        edge.control
+            .rerun(job_id(&id)?, rerun, actor.or(PAGE))
+            .await
     };
     acted(&edge, request_id, &id, &headers, result.await.map(|_| ())).await
 }
@@ -275,11 +297,25 @@ pub(super) async fn rerun(
 pub(super) async fn stop(
     State(edge): State<Edge>,
     request_id: RequestId,
+    actor: Actor,
     Path(id): Path<String>,
     headers: HeaderMap,
+    body: String,
 ) -> Response {
-    let result = async { edge.control.stop(job_id(&id)?).await };
+    let result = async {
+        let reason = words(&body).remove("reason").unwrap_or_default();
+        edge.control
+            .stop(job_id(&id)?, &reason, actor.or(PAGE))
+            .await
+    };
     acted(&edge, request_id, &id, &headers, result.await.map(|_| ())).await
+}
+
+/// What a form's fields say.
+pub(super) fn words(body: &str) -> HashMap<String, String> {
+    url::form_urlencoded::parse(body.as_bytes())
+        .into_owned()
+        .collect()
 }
 
 async fn acted(

@@ -6,17 +6,22 @@ use asl::Layout;
 use axum::{
     Json,
     extract::{Path, Query, State, rejection::JsonRejection},
-    http::{StatusCode, header::LOCATION},
+    http::{HeaderMap, StatusCode, header::LOCATION},
     response::IntoResponse,
 };
-use model::{ApiError, JobFilter, JobPage, JobStatus, JobSummary, JobView, StateDetail, SubmitJob};
+use model::{
+    ApiError, JobFilter, JobPage, JobStatus, JobSummary, JobView, RerunChoice, StateDetail,
+    SubmitJob,
+};
+use serde::Deserialize;
+use serde_json::Value;
 
 use super::{
     Edge,
     answer::{Answered, invalid, job_id},
-    request::RequestId,
+    request::{Actor, RequestId},
 };
-use crate::control::Failure;
+use crate::control::{Failure, input::Edit, job::Rerun};
 
 /// What a query says.
 pub(super) type Words = Query<HashMap<String, String>>;
@@ -24,10 +29,27 @@ pub(super) type Words = Query<HashMap<String, String>>;
 /// Which jobs a query asks for; what is empty counts as not said, as forms send it.
 pub(super) fn filter_of(words: &HashMap<String, String>) -> Result<JobFilter, Failure> {
     let word = |name: &str| words.get(name).filter(|word| !word.is_empty());
+    let moment = |name: &str| -> Result<Option<i64>, Failure> {
+        word(name)
+            .map(|text| {
+                text.parse().map_err(|_| {
+                    invalid(format!(
+                        "`{name}` must be milliseconds since 1970, not “{text}”."
+                    ))
+                })
+            })
+            .transpose()
+    };
     Ok(JobFilter {
         status: word("status")
             .map(|text| JobStatus::from_str(text))
             .transpose()?,
+        pipeline: word("pipeline").cloned(),
+        text: word("text").cloned(),
+        error: word("error").cloned(),
+        failed_state: word("failed_state").cloned(),
+        since_ms: moment("since_ms")?,
+        until_ms: moment("until_ms")?,
         before: word("before")
             .map(|text| {
                 text.parse()
@@ -41,6 +63,12 @@ pub(super) fn filter_of(words: &HashMap<String, String>) -> Result<JobFilter, Fa
 #[utoipa::path(get, path = "/api/v1/jobs", tag = "jobs",
     params(
         ("status" = Option<String>, Query, description = "Only jobs of this status: queued, running, failed, timed_out, aborted or succeeded"),
+        ("pipeline" = Option<String>, Query, description = "Only jobs of this pipeline"),
+        ("text" = Option<String>, Query, description = "Only jobs in whose title or source this stands; three characters or more"),
+        ("error" = Option<String>, Query, description = "Only jobs that ended with this error"),
+        ("failed_state" = Option<String>, Query, description = "Only jobs that failed in this state"),
+        ("since_ms" = Option<i64>, Query, description = "Only jobs submitted at this moment or later, in milliseconds since 1970"),
+        ("until_ms" = Option<i64>, Query, description = "Only jobs submitted before this moment"),
         ("before" = Option<String>, Query, description = "Only jobs older than this one: the `next` of an earlier page"),
     ),
     responses((status = 200, body = JobPage), (status = 400, body = ApiError)))]
@@ -54,22 +82,32 @@ pub(super) async fn list(
     page.map(Json).map_err(|failure| request_id.answer(failure))
 }
 
-/// Submits a job. The answer comes as soon as the job is stored; its execution starts right after.
+/// Submits a job. The answer comes as soon as the job is stored; its execution starts right after. A request with an
+/// idempotency key that came before answers with the first one's job.
 #[utoipa::path(post, path = "/api/v1/jobs", tag = "jobs", request_body = SubmitJob,
     responses(
         (status = 202, body = JobSummary, headers(("Location" = String, description = "The job's address"))),
         (status = 400, body = ApiError), (status = 404, body = ApiError, description = "No such pipeline"),
+        (status = 409, body = ApiError, description = "The idempotency key was used for another request"),
         (status = 503, body = ApiError),
-    ))]
+    ),
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes repeating the request harmless")))]
 pub(super) async fn submit(
     State(edge): State<Edge>,
     request_id: RequestId,
+    actor: Actor,
+    headers: HeaderMap,
     body: Result<Json<SubmitJob>, JsonRejection>,
 ) -> Answered<impl IntoResponse> {
-    let Json(request) = body.map_err(|problem| request_id.answer(invalid(problem.body_text())))?;
+    let Json(mut request) =
+        body.map_err(|problem| request_id.answer(invalid(problem.body_text())))?;
+    if let Some(key) = headers.get("idempotency-key") {
+        // A key that is no text is refused with the others that are not printable.
+        request.idempotency_key = Some(key.to_str().unwrap_or_default().to_owned());
+    }
     let job = edge
         .control
-        .submit(request)
+        .submit(request, actor.or("API"))
         .await
         .map_err(|failure| request_id.answer(failure))?;
     let address = format!("/api/v1/jobs/{}", job.id);
@@ -135,45 +173,81 @@ pub(super) async fn state(
         .map_err(|failure| request_id.answer(failure))
 }
 
-/// Runs a job again as its `rerun` offer says; with `mode=restart` from its beginning.
-#[utoipa::path(post, path = "/api/v1/jobs/{id}/rerun", tag = "jobs",
+/// How a job is to run again; all of it may be left away.
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RerunRequest {
+    /// `auto`, `redrive` or `restart`.
+    #[serde(default)]
+    mode: Option<RerunChoice>,
+    /// A JSON Merge Patch (RFC 7396) of the input, for a new execution.
+    #[serde(default)]
+    edit: Option<Value>,
+    /// Why, for the job's lineage.
+    #[serde(default)]
+    reason: String,
+}
+
+/// Runs a job again: as its `rerun` offer says, or as the body asks for.
+#[utoipa::path(post, path = "/api/v1/jobs/{id}/rerun", tag = "jobs", request_body = Option<RerunRequest>,
     params(("id" = String, Path), ("mode" = Option<String>, Query, description = "`restart` to start a new execution where a redrive is offered")),
-    responses((status = 202, body = JobSummary), (status = 404, body = ApiError), (status = 409, body = ApiError)))]
+    responses((status = 202, body = JobSummary), (status = 400, body = ApiError), (status = 404, body = ApiError), (status = 409, body = ApiError)))]
 pub(super) async fn rerun(
     State(edge): State<Edge>,
     request_id: RequestId,
+    actor: Actor,
     Path(id): Path<String>,
     Query(words): Words,
+    body: String,
 ) -> Answered<impl IntoResponse> {
     let job = async {
-        let restart = is_restart(words.get("mode").map(String::as_str))?;
-        edge.control.rerun(job_id(&id)?, restart).await
+        let request: RerunRequest = match body.trim() {
+            "" => RerunRequest::default(),
+            text => serde_json::from_str(text)
+                .map_err(|error| invalid(format!("The body is not a rerun's: {error}.")))?,
+        };
+        let rerun = Rerun {
+            mode: match request.mode {
+                Some(mode) => mode,
+                None => mode_of(words.get("mode").map(String::as_str))?,
+            },
+            edit: request.edit.map(Edit::Patch),
+            reason: request.reason,
+        };
+        edge.control
+            .rerun(job_id(&id)?, rerun, actor.or("API"))
+            .await
     };
     job.await
         .map(|job| (StatusCode::ACCEPTED, Json(job)))
         .map_err(|failure| request_id.answer(failure))
 }
 
-/// Whether a rerun's mode asks for a new execution.
-pub(super) fn is_restart(mode: Option<&str>) -> Result<bool, Failure> {
+/// The way to rerun that a word names; by default as is offered.
+pub(super) fn mode_of(mode: Option<&str>) -> Result<RerunChoice, Failure> {
     match mode {
-        None | Some("") => Ok(false),
-        Some("restart") => Ok(true),
-        Some(other) => Err(invalid(format!(
-            "`mode` may be “restart” or left away, not “{other}”."
-        ))),
+        None | Some("") => Ok(RerunChoice::Auto),
+        Some(word) => Ok(word.parse()?),
     }
 }
 
 /// Stops a job's execution.
-#[utoipa::path(post, path = "/api/v1/jobs/{id}/stop", tag = "jobs", params(("id" = String, Path)),
+#[utoipa::path(post, path = "/api/v1/jobs/{id}/stop", tag = "jobs",
+    params(("id" = String, Path), ("reason" = Option<String>, Query, description = "Why, for the job's lineage")),
     responses((status = 202, body = JobSummary), (status = 404, body = ApiError), (status = 409, body = ApiError)))]
 pub(super) async fn stop(
     State(edge): State<Edge>,
     request_id: RequestId,
+    actor: Actor,
     Path(id): Path<String>,
+    Query(words): Words,
 ) -> Answered<impl IntoResponse> {
-    let job = async { edge.control.stop(job_id(&id)?).await };
+    let reason = words.get("reason").map(String::as_str).unwrap_or_default();
+    let job = async {
+        edge.control
+            .stop(job_id(&id)?, reason, actor.or("API"))
+            .await
+    };
     job.await
         .map(|job| (StatusCode::ACCEPTED, Json(job)))
         .map_err(|failure| request_id.answer(failure))

@@ -8,6 +8,7 @@ use crate::control::Control;
 mod answer;
 mod artifact;
 mod backend;
+mod bulk;
 mod cold_start;
 mod form;
 mod guard;

@@ -33,6 +33,34 @@ impl<S: Sync> FromRequestParts<S> for RequestId {
     }
 }
 
+/// The header by which a caller says who asks: a program its name, a proxy that signs people in theirs.
+const ACTOR: HeaderName = HeaderName::from_static("gantry-actor");
+/// The longest name kept, in characters.
+const ACTOR_LENGTH_MAX: usize = 100;
+
+/// Who asks, in their own words: nobody has signed in.
+#[derive(Debug, Clone)]
+pub(super) struct Actor(Option<String>);
+
+impl Actor {
+    /// The name given, or else the way the request came.
+    pub(super) fn or<'a>(&'a self, way: &'a str) -> &'a str {
+        self.0.as_deref().unwrap_or(way)
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Actor {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        let name = parts.headers.get(ACTOR).and_then(|name| name.to_str().ok());
+        let name = name.map(str::trim).filter(|name| !name.is_empty());
+        Ok(Actor(
+            name.map(|name| name.chars().take(ACTOR_LENGTH_MAX).collect()),
+        ))
+    }
+}
+
 /// Gives each request an id and each answer its header. Logs the path without its query, which may hold an
 /// address with a signature.
 pub(super) async fn identify(mut request: Request, next: Next) -> Response {

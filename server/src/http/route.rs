@@ -6,7 +6,9 @@ use axum::{
     routing::{MethodRouter, get, post},
 };
 
-use super::{Edge, artifact, cold_start, form, health, image, job, live, openapi, page, site};
+use super::{
+    Edge, artifact, bulk, cold_start, form, health, image, job, live, openapi, page, site,
+};
 
 /// Who may call a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,12 +57,17 @@ pub fn table() -> Vec<Route> {
         GET "/jobs" Operator page::page;
         GET "/jobs/new" Operator page::page;
         GET "/jobs/{id}" Operator page::page;
+        GET "/bulks" Operator page::page;
+        GET "/bulks/new" Operator page::page;
+        GET "/bulks/{id}" Operator page::page;
         GET "/images" Operator page::page;
         GET "/cold-starts" Operator page::page;
         // Forms
         POST "/jobs" Operator form::submit;
         POST "/jobs/{id}/rerun" Operator form::rerun;
         POST "/jobs/{id}/stop" Operator form::stop;
+        POST "/bulks" Operator bulk::create_by_form;
+        POST "/bulks/{id}/{action}" Operator bulk::action_by_form;
         // Files
         GET "/jobs/{id}/artifacts/{*name}" Operator artifact::artifact;
         GET "/pkg/{*file}" Operator site::file;
@@ -76,6 +83,10 @@ pub fn table() -> Vec<Route> {
         GET "/api/v1/jobs/{id}/states/{name}" Operator job::state;
         POST "/api/v1/jobs/{id}/rerun" Operator job::rerun;
         POST "/api/v1/jobs/{id}/stop" Operator job::stop;
+        GET "/api/v1/bulks" Operator bulk::list;
+        POST "/api/v1/bulks" Operator bulk::create;
+        GET "/api/v1/bulks/{id}" Operator bulk::bulk;
+        POST "/api/v1/bulks/{id}/{action}" Operator bulk::action;
         GET "/api/v1/images" Operator image::images;
         GET "/api/v1/cold-starts" Operator cold_start::cold_starts;
         GET "/api/v1/openapi.json" Operator openapi::document;

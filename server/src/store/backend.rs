@@ -140,11 +140,11 @@ impl Backend {
             connection
                 .execute(
                     "WITH folded AS (
-                         DELETE FROM job_count WHERE (status, backend) IN
-                             (SELECT status, backend FROM job_count FOR UPDATE SKIP LOCKED)
-                         RETURNING status, count)
-                     INSERT INTO job_count (status, backend, count)
-                         SELECT status, pg_backend_pid(), SUM(count) FROM folded GROUP BY status",
+                         DELETE FROM job_count WHERE (pipeline, status, backend) IN
+                             (SELECT pipeline, status, backend FROM job_count FOR UPDATE SKIP LOCKED)
+                         RETURNING pipeline, status, count)
+                     INSERT INTO job_count (pipeline, status, backend, count)
+                         SELECT pipeline, status, pg_backend_pid(), SUM(count) FROM folded GROUP BY pipeline, status",
                 )
                 .await?;
         }

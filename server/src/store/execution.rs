@@ -53,6 +53,10 @@ pub struct ExecutionRecord {
     pub cause: Option<String>,
     pub definition: Option<String>,
     pub history_complete: bool,
+    /// The Fail state that ended it; known once its history is complete, as is the next.
+    pub ended_in: Option<String>,
+    /// The state from which a redrive would go on.
+    pub resumes_from: Option<String>,
 }
 
 impl FromRow<'_, AnyRow> for ExecutionRecord {
@@ -77,6 +81,8 @@ impl FromRow<'_, AnyRow> for ExecutionRecord {
             cause: row.try_get("cause")?,
             definition: row.try_get("definition")?,
             history_complete: row.try_get::<i64, _>("history_complete")? != 0,
+            ended_in: row.try_get("ended_in")?,
+            resumes_from: row.try_get("resumes_from")?,
         })
     }
 }
@@ -170,6 +176,24 @@ impl Store {
             "UPDATE execution SET definition = $2 WHERE arn = $1",
         );
         self.write(kept.bind(arn).bind(definition)).await?;
+        Ok(())
+    }
+
+    /// Keeps what a whole history says about running an execution again: the Fail state that ended it, and the
+    /// state from which a redrive would go on.
+    pub async fn keep_resumption(
+        &self,
+        arn: &str,
+        ended_in: Option<&str>,
+        resumes_from: Option<&str>,
+    ) -> Result<(), StoreError> {
+        let kept = Statement::new(
+            "keep where an execution would go on",
+            "UPDATE execution SET ended_in = $2, resumes_from = $3 WHERE arn = $1",
+        );
+        let text = |text: Option<&str>| text.map(|text| plain(text).into_owned());
+        self.write(kept.bind(arn).bind(text(ended_in)).bind(text(resumes_from)))
+            .await?;
         Ok(())
     }
 

@@ -2,11 +2,13 @@
 
 use std::str::FromStr;
 
-use model::{JobFilter, JobId, JobStatus, JobSummary, StatusCounts, TimestampMs};
-use serde_json::Value;
+use model::{JobId, JobStatus, JobSummary, StatusCounts, TimestampMs};
+use serde_json::{Value, json};
 use sqlx::{FromRow, Row, any::AnyRow};
 
 use super::{During, Store, StoreError, count};
+
+mod list;
 
 /// A job to be made.
 #[derive(Debug, Clone)]
@@ -19,6 +21,12 @@ pub struct NewJob {
     /// Valid under the pipeline's schema, defaults filled in.
     pub input: Value,
     pub submitted_at: TimestampMs,
+    /// From 0 to 9; higher ones start first.
+    pub priority: u8,
+    /// A later request with the same one makes no job.
+    pub idempotency_key: Option<String>,
+    /// Of the request, to tell its repetition from another one with the same key.
+    pub request_digest: Option<String>,
 }
 
 /// A job with what its list does not show.
@@ -30,7 +38,7 @@ pub struct JobRecord {
 }
 
 /// A row's columns as a summary.
-struct SummaryRow(JobSummary);
+pub(super) struct SummaryRow(pub(super) JobSummary);
 
 impl FromRow<'_, AnyRow> for SummaryRow {
     fn from_row(row: &AnyRow) -> Result<Self, sqlx::Error> {
@@ -51,44 +59,12 @@ impl FromRow<'_, AnyRow> for SummaryRow {
             error: row.try_get("error")?,
             failed_state: row.try_get("failed_state")?,
             rerun_count: u32::try_from(row.try_get::<i64, _>("rerun_count")?).unwrap_or(u32::MAX),
+            adopted: row.try_get::<i64, _>("adopted")? != 0,
         }))
     }
 }
 
 impl Store {
-    /// At most `limit` jobs, newest first, that the filter admits.
-    pub async fn jobs(
-        &self,
-        filter: &JobFilter,
-        limit: u32,
-    ) -> Result<Vec<JobSummary>, StoreError> {
-        // An id is 36 characters of hexadecimal and '-': '~' sorts behind all of them.
-        let before = filter
-            .before
-            .map_or_else(|| "~".to_owned(), |id| id.to_string());
-        let rows: Vec<SummaryRow> = match filter.status {
-            Some(status) => {
-                sqlx::query_as(
-                    "SELECT * FROM job WHERE status = $1 AND id < $2 ORDER BY id DESC LIMIT $3",
-                )
-                .bind(status.as_str())
-                .bind(before)
-                .bind(i64::from(limit))
-                .fetch_all(&self.read)
-                .await
-            }
-            None => {
-                sqlx::query_as("SELECT * FROM job WHERE id < $1 ORDER BY id DESC LIMIT $2")
-                    .bind(before)
-                    .bind(i64::from(limit))
-                    .fetch_all(&self.read)
-                    .await
-            }
-        }
-        .during("list jobs")?;
-        Ok(rows.into_iter().map(|row| row.0).collect())
-    }
-
     /// How many jobs there are of each status.
     pub async fn job_counts(&self) -> Result<StatusCounts, StoreError> {
         let rows: Vec<(String, i64)> = sqlx::query_as(
@@ -120,29 +96,44 @@ impl Store {
 
     /// One job; none when there is no job with this id.
     pub async fn job(&self, id: JobId) -> Result<Option<JobRecord>, StoreError> {
-        let row = sqlx::query("SELECT * FROM job WHERE id = $1")
+        sqlx::query_as("SELECT * FROM job WHERE id = $1")
             .bind(id.to_string())
             .fetch_optional(&self.read)
             .await
-            .during("read a job")?;
-        row.map(|row| {
-            let SummaryRow(summary) = SummaryRow::from_row(&row).during("read a job")?;
-            let input: String = row.try_get("input").during("read a job")?;
-            Ok(JobRecord {
-                summary,
-                input: serde_json::from_str(&input).map_err(|_| StoreError::Unreadable {
-                    what: "job input",
-                    text: id.to_string(),
-                })?,
-                execution_arn: row.try_get("execution_arn").during("read a job")?,
-            })
+            .during("read a job")
+    }
+
+    /// Jobs by their ids, newest first; ids of no job are passed over.
+    pub async fn job_records(&self, ids: &[JobId]) -> Result<Vec<JobRecord>, StoreError> {
+        let ids: Vec<_> = ids.iter().map(|id| json!({ "id": id })).collect();
+        sqlx::query_as(
+            "SELECT * FROM job WHERE id IN (SELECT value ->> 'id' FROM json_each($1)) ORDER BY id DESC",
+        )
+        .bind(Value::from(ids).to_string())
+        .fetch_all(&self.read)
+        .await
+        .during("read jobs")
+    }
+}
+
+impl FromRow<'_, AnyRow> for JobRecord {
+    fn from_row(row: &AnyRow) -> Result<Self, sqlx::Error> {
+        let SummaryRow(summary) = SummaryRow::from_row(row)?;
+        let input: &str = row.try_get("input")?;
+        Ok(JobRecord {
+            input: serde_json::from_str(input).map_err(|_| {
+                sqlx::Error::Decode(format!("unreadable input of {}", summary.id).into())
+            })?,
+            execution_arn: row.try_get("execution_arn")?,
+            summary,
         })
-        .transpose()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use model::JobFilter;
+
     use super::*;
     use crate::store::{
         outbox::testing::submit,
@@ -152,6 +143,7 @@ mod tests {
     on_each_database!(
         pages_follow_each_other_without_gap_or_overlap,
         counts_follow_a_jobs_status,
+        any_filter_admits_what_it_says_and_no_more,
     );
 
     async fn pages_follow_each_other_without_gap_or_overlap() {
@@ -164,7 +156,7 @@ mod tests {
             .jobs(
                 &JobFilter {
                     before: Some(first[2].id),
-                    status: None,
+                    ..JobFilter::default()
                 },
                 3,
             )
@@ -188,8 +180,86 @@ mod tests {
         assert_eq!((counts.queued, counts.running, counts.total()), (1, 1, 2));
         let running = JobFilter {
             status: Some(JobStatus::Running),
-            before: None,
+            ..JobFilter::default()
         };
         assert_eq!(store.jobs(&running, 9).await.unwrap().len(), 1);
+    }
+
+    async fn any_filter_admits_what_it_says_and_no_more() {
+        let (_folder, store) = store().await;
+        let mut ids = Vec::new();
+        for (second, title, status, error) in [
+            (1, "Harbour at 100% noon", "failed", Some("Source.NotMedia")),
+            (2, "harbour_at dusk", "failed", Some("Source.Dropped")),
+            (3, "The \"quoted\" crane", "succeeded", None),
+            (4, "HARBOUR again", "running", None),
+        ] {
+            let id = submit(&store, second).await;
+            let job = crate::store::NewJob {
+                title: title.to_owned(),
+                ..crate::store::outbox::testing::new_job(second + 100)
+            };
+            sqlx::query("DELETE FROM job WHERE id = $1")
+                .bind(id.to_string())
+                .execute(&store.write)
+                .await
+                .unwrap();
+            store
+                .submit(&job, None, &crate::store::Asked::default())
+                .await
+                .unwrap();
+            sqlx::query("UPDATE job SET status = $2, error = $3, failed_state = $4 WHERE id = $1")
+                .bind(job.id.to_string())
+                .bind(status)
+                .bind(error)
+                .bind(error.map(|_| "Inspect"))
+                .execute(&store.write)
+                .await
+                .unwrap();
+            ids.push(job.id);
+        }
+        let found = async |filter: JobFilter| -> Vec<usize> {
+            let jobs = store.jobs(&filter, 9).await.unwrap();
+            jobs.iter()
+                .map(|job| ids.iter().position(|id| *id == job.id).unwrap() + 1)
+                .collect()
+        };
+        let text = |text: &str| JobFilter {
+            text: Some(text.to_owned()),
+            ..JobFilter::default()
+        };
+        assert_eq!(found(text("harbour")).await, [4, 2, 1]);
+        assert_eq!(found(text("100% n")).await, [1], "a percent sign is itself");
+        assert_eq!(found(text("r_at")).await, [2], "so is an underscore");
+        assert_eq!(found(text("\"quoted\"")).await, [3]);
+        assert_eq!(
+            found(text("EXAMPLE.ORG/clip")).await,
+            [4, 3, 2, 1],
+            "the source"
+        );
+        assert!(found(text("no such")).await.is_empty());
+        let both = JobFilter {
+            status: Some(JobStatus::Failed),
+            ..text("harbour")
+        };
+        assert_eq!(found(both.clone()).await, [2, 1]);
+        let older = JobFilter {
+            before: Some(ids[1]),
+            ..both
+        };
+        assert_eq!(found(older).await, [1]);
+        let like_it = JobFilter {
+            error: Some("Source.NotMedia".to_owned()),
+            failed_state: Some("Inspect".to_owned()),
+            pipeline: Some("media".to_owned()),
+            ..JobFilter::default()
+        };
+        assert_eq!(found(like_it).await, [1]);
+        let span = JobFilter {
+            since_ms: Some(102_000),
+            until_ms: Some(104_000),
+            ..JobFilter::default()
+        };
+        assert_eq!(found(span).await, [3, 2]);
     }
 }

@@ -9,23 +9,29 @@ use sqlx::AnyPool;
 
 mod artifact;
 mod backend;
+mod bulk;
 mod error;
 mod execution;
 mod history;
 mod invocation;
 mod job;
+mod lineage;
 mod outbox;
+mod pipeline;
 mod progress;
 mod telemetry;
 mod upload;
 mod write;
 
 pub use backend::Backend;
+pub use bulk::{BulkAction, BulkRecord, BulkTurn, NewBulk, NewBulkItem, Promise, Settled};
 pub use error::StoreError;
 pub use execution::{Applied, ExecutionRecord, NewExecution, StatusChange};
 pub use invocation::{ColdStart, Invocation, InvocationCount};
 pub use job::{JobRecord, NewJob};
-pub use outbox::{Command, OutboxRow, RerunMode, StopOutcome};
+pub use lineage::Asked;
+pub use outbox::{Command, OutboxRow, RerunMode, StopOutcome, Submitted};
+pub use pipeline::PipelineSetting;
 pub use progress::ProgressRow;
 pub use upload::PendingUpload;
 

@@ -1,14 +1,17 @@
 //! The outbox: calls to Step Functions that were promised. A job and its start are one transaction,
 //! so is a job's rerun; a row leaves only with AWS's acknowledgement. Several processes may take rows.
 
-use std::str::FromStr;
-
 use model::{ExecutionStatus, JobId};
+use serde_json::Value;
 use sqlx::AnyConnection;
 
-use super::{Backend, During, Statement, Store, StoreError, Write, execution::status_text, plain};
+use super::{During, Statement, Store, StoreError, Write, execution::status_text, plain};
 
 mod promise;
+mod take;
+
+pub use promise::Submitted;
+pub(super) use promise::{Rerun, Stop, Submit};
 
 /// What the dispatcher is to call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,8 +39,8 @@ pub struct OutboxRow {
 pub enum RerunMode {
     /// RedriveExecution of the newest execution.
     Redrive { arn: String, redrive_count: u32 },
-    /// A new execution.
-    Restart,
+    /// A new execution, with another input where there is one.
+    Restart { input: Option<Value> },
 }
 
 /// What asking to stop a job came to.
@@ -52,50 +55,6 @@ pub enum StopOutcome {
 }
 
 impl Store {
-    /// Takes at most `limit` rows that are due, each for `lease_ms`: who dies with one gives it back by then.
-    /// Of each job only the oldest row, so that a stop never overtakes the start before it.
-    pub async fn outbox_take(
-        &self,
-        now_ms: i64,
-        lease_ms: i64,
-        limit: u32,
-    ) -> Result<Vec<OutboxRow>, StoreError> {
-        let rows = self
-            .write(Take {
-                now_ms,
-                lease_ms,
-                limit,
-            })
-            .await?;
-        rows.into_iter()
-            .map(|(id, job, command, target, redrive_count, attempts)| {
-                let command = match command.as_str() {
-                    "start" => Command::Start { name: target },
-                    "redrive" => Command::Redrive {
-                        arn: target,
-                        redrive_count: u32::try_from(redrive_count).unwrap_or(u32::MAX),
-                    },
-                    "stop" => Command::Stop { arn: target },
-                    _ => {
-                        return Err(StoreError::Unreadable {
-                            what: "outbox command",
-                            text: command,
-                        });
-                    }
-                };
-                Ok(OutboxRow {
-                    id,
-                    job: JobId::from_str(&job).map_err(|_| StoreError::Unreadable {
-                        what: "job id",
-                        text: job,
-                    })?,
-                    command,
-                    attempts: u32::try_from(attempts - 1).unwrap_or(0),
-                })
-            })
-            .collect()
-    }
-
     /// Gives back what an earlier process took and did not put away. Every command may be tried again, so
     /// even one that another process is about to finish does no harm.
     pub async fn outbox_release(&self, now_ms: i64) -> Result<(), StoreError> {
@@ -162,50 +121,6 @@ impl Store {
             now_ms,
         })
         .await
-    }
-}
-
-type Columns = (i64, String, String, String, i64, i64);
-
-struct Take {
-    now_ms: i64,
-    lease_ms: i64,
-    limit: u32,
-}
-
-/// What is taken is locked, and what another server takes at this moment is passed over; SQLite's writer is alone.
-macro_rules! take {
-    ($lock:literal) => {
-        concat!(
-            "WITH due AS MATERIALIZED (SELECT id FROM outbox AS mine WHERE due_at_ms <= $1
-                 AND NOT EXISTS (SELECT 1 FROM outbox AS older WHERE older.job_id = mine.job_id AND older.id < mine.id)
-                 ORDER BY due_at_ms LIMIT $3 ",
-            $lock,
-            ") UPDATE outbox SET attempts = attempts + 1, due_at_ms = $1 + $2 WHERE id IN (SELECT id FROM due)
-             RETURNING id, job_id, command, target, redrive_count, attempts"
-        )
-    };
-}
-
-impl Write for Take {
-    type Output = Vec<Columns>;
-
-    fn operation(&self) -> &'static str {
-        "take from the outbox"
-    }
-
-    async fn apply(&self, connection: &mut AnyConnection) -> Result<Vec<Columns>, StoreError> {
-        let text = match Backend::of(connection) {
-            Backend::Sqlite => take!(""),
-            Backend::Postgres => take!("FOR UPDATE OF mine SKIP LOCKED"),
-        };
-        sqlx::query_as(text)
-            .bind(self.now_ms)
-            .bind(self.lease_ms)
-            .bind(i64::from(self.limit))
-            .fetch_all(connection)
-            .await
-            .during(self.operation())
     }
 }
 
@@ -315,23 +230,33 @@ pub(crate) fn execution_name(job: JobId, number: i64) -> String {
 #[cfg(test)]
 pub(crate) mod testing {
     use super::*;
-    use crate::store::NewJob;
+    use crate::store::{Asked, NewJob};
     use model::TimestampMs;
     use uuid::{NoContext, Timestamp, Uuid};
 
-    /// Submits a job at the given second; returns its id.
-    pub(crate) async fn submit(store: &Store, second: u64) -> JobId {
-        let id = JobId(Uuid::new_v7(Timestamp::from_unix(NoContext, second, 0)));
-        let job = NewJob {
-            id,
+    /// A job of the given second.
+    pub(crate) fn new_job(second: u64) -> NewJob {
+        NewJob {
+            id: JobId(Uuid::new_v7(Timestamp::from_unix(NoContext, second, 0))),
             pipeline: "media".to_owned(),
             title: format!("clip {second}"),
             source: "https://example.org/clip.mp4".to_owned(),
             input: serde_json::json!({"source": "https://example.org/clip.mp4"}),
             submitted_at: TimestampMs(second as i64 * 1000),
-        };
-        store.submit(&job, None).await.expect("a job");
-        id
+            priority: 5,
+            idempotency_key: None,
+            request_digest: None,
+        }
+    }
+
+    /// Submits a job at the given second; returns its id.
+    pub(crate) async fn submit(store: &Store, second: u64) -> JobId {
+        let job = new_job(second);
+        store
+            .submit(&job, None, &Asked::default())
+            .await
+            .expect("a job");
+        job.id
     }
 }
 

@@ -216,6 +216,8 @@ pub(super) enum Value {
     Integer(i64),
     Text(String),
     Flag(bool),
+    IntegerOption(Option<i64>),
+    TextOption(Option<String>),
 }
 
 impl From<i64> for Value {
@@ -245,6 +247,18 @@ impl From<&str> for Value {
 impl From<String> for Value {
     fn from(value: String) -> Value {
         Value::Text(value)
+    }
+}
+
+impl From<Option<i64>> for Value {
+    fn from(value: Option<i64>) -> Value {
+        Value::IntegerOption(value)
+    }
+}
+
+impl From<Option<String>> for Value {
+    fn from(value: Option<String>) -> Value {
+        Value::TextOption(value)
     }
 }
 
@@ -278,6 +292,8 @@ impl Statement {
                 Value::Integer(value) => query.bind(*value),
                 Value::Text(value) => query.bind(value.as_str()),
                 Value::Flag(value) => query.bind(*value),
+                Value::IntegerOption(value) => query.bind(*value),
+                Value::TextOption(value) => query.bind(value.as_deref()),
             })
     }
 }

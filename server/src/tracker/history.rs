@@ -108,28 +108,49 @@ pub(super) async fn read(control: &Control, arn: &str) -> Result<(), Failure> {
         // Noted as read all the same, so that one broken history does not keep the others waiting.
         Err(_) => false,
     };
+    if complete {
+        keep_ending(control, &execution).await?;
+    }
     let now = clock::now().0;
     control
         .store
         .history_read(arn, execution.redrive_count, complete, now)
         .await?;
     result?;
-    if complete {
-        if execution.redrive_status.is_none() && execution.status != ExecutionStatus::Succeeded {
-            // The event of its end did not say whether it can be redriven, and its page offers that.
-            let said = control.aws.states.describe(arn, now).await?;
-            control.store.status_changed(&said).await?;
-        }
-        let Some(job) = control.store.job(execution.job).await? else {
-            return Ok(());
-        };
-        let folded = control.folded(&job.summary.pipeline, &execution).await?;
-        let failed_state = folded.lock().await.failed_state().map(str::to_owned);
-        if let Some(state) = failed_state {
-            control.store.keep_failed_state(arn, &state).await?;
-        }
+    if complete
+        && execution.redrive_status.is_none()
+        && execution.status != ExecutionStatus::Succeeded
+    {
+        // The event of its end did not say whether it can be redriven, and its page offers that.
+        let said = control.aws.states.describe(arn, now).await?;
+        control.store.status_changed(&said).await?;
     }
     control.live.touch(execution.job);
+    Ok(())
+}
+
+/// Keeps what a whole history says about its end: where the error arose, and where a rerun would go on.
+async fn keep_ending(control: &Control, execution: &ExecutionRecord) -> Result<(), Failure> {
+    let Some(job) = control.store.job(execution.job).await? else {
+        return Ok(());
+    };
+    let folded = control.folded(&job.summary.pipeline, execution).await?;
+    let (failed_state, ended_in, resumes_from) = {
+        let folded = folded.lock().await;
+        let owned = |state: Option<&str>| state.map(str::to_owned);
+        (
+            owned(folded.failed_state()),
+            owned(folded.ended_in_fail_state()),
+            owned(folded.resumes_from()),
+        )
+    };
+    let (arn, store) = (&execution.arn, &control.store);
+    store
+        .keep_resumption(arn, ended_in.as_deref(), resumes_from.as_deref())
+        .await?;
+    if let Some(state) = failed_state {
+        store.keep_failed_state(arn, &state).await?;
+    }
     Ok(())
 }
 

@@ -11,6 +11,9 @@ use crate::{
     store::StoreError,
 };
 
+mod bulk;
+#[cfg(test)]
+pub(crate) use bulk::round as bulk_round;
 mod dispatch;
 mod hear;
 mod history;
@@ -28,6 +31,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(20);
 pub fn start(control: &Control) -> JoinSet<()> {
     let mut loops = JoinSet::new();
     loops.spawn(dispatch::run(control.clone()));
+    loops.spawn(bulk::run(control.clone()));
     loops.spawn(status::run(control.clone()));
     loops.spawn(history::run(control.clone()));
     loops.spawn(reconcile::run(control.clone()));

@@ -194,6 +194,8 @@ fn record(status: ExecutionStatus) -> ExecutionRecord {
         error: None,
         cause: None,
         definition: None,
+        ended_in: None,
+        resumes_from: None,
         history_complete: false,
     }
 }
@@ -322,11 +324,14 @@ fn every_pipeline_that_ships_can_be_drawn() {
 #[test]
 fn what_pressing_rerun_would_do() {
     let offer = |run: &Run, execution: ExecutionRecord| {
-        crate::control::job::rerun_offer(
-            model::JobStatus::Failed,
-            Some(&execution),
-            Some(&run.folded()),
-        )
+        let folded = run.folded();
+        let execution = ExecutionRecord {
+            history_complete: true,
+            ended_in: folded.ended_in_fail_state().map(str::to_owned),
+            resumes_from: folded.resumes_from().map(str::to_owned),
+            ..execution
+        };
+        crate::control::job::rerun_offer(model::JobStatus::Failed, Some(&execution), 0)
     };
     let mut failed = Run::start();
     failed.fail("inspect", "Source.NotMedia");

@@ -1,21 +1,36 @@
 //! What is promised to Step Functions: a job's start, its rerun, its stop, each in one transaction with what the
-//! promise does to the job.
+//! promise does to the job and to its lineage.
 
 use std::str::FromStr;
 
-use model::{JobId, JobStatus};
+use model::{JobId, JobStatus, LineageKind};
 use sqlx::AnyConnection;
 
 use super::{RerunMode, StopOutcome, execution_name};
-use crate::store::{NewJob, Store, StoreError, error::During, plain, write::Write};
+use crate::store::{Asked, NewJob, Store, StoreError, error::During, lineage, plain, write::Write};
+
+/// What submitting came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Submitted {
+    /// The job is made, by this request or by the same one before it.
+    Job(JobId),
+    /// Another request used the same idempotency key before, for this job.
+    KeyTaken(JobId),
+}
 
 impl Store {
     /// Makes a job and promises its start. `upload` is the key of the upload that became its source.
-    /// Twice is as good as once.
-    pub async fn submit(&self, job: &NewJob, upload: Option<&str>) -> Result<(), StoreError> {
+    /// Twice is as good as once, by the job's id and by its idempotency key.
+    pub async fn submit(
+        &self,
+        job: &NewJob,
+        upload: Option<&str>,
+        asked: &Asked,
+    ) -> Result<Submitted, StoreError> {
         self.write(Submit {
             job: job.clone(),
             upload: upload.map(str::to_owned),
+            asked: asked.clone(),
         })
         .await
     }
@@ -26,40 +41,54 @@ impl Store {
         &self,
         job: JobId,
         mode: &RerunMode,
+        asked: &Asked,
         now_ms: i64,
     ) -> Result<bool, StoreError> {
         self.write(Rerun {
             job,
             mode: mode.clone(),
+            asked: asked.clone(),
             now_ms,
         })
         .await
     }
 
     /// Promises to stop a job's execution, or withdraws a start that nobody has tried yet.
-    pub async fn stop(&self, job: JobId, now_ms: i64) -> Result<StopOutcome, StoreError> {
-        self.write(Stop { job, now_ms }).await
+    pub async fn stop(
+        &self,
+        job: JobId,
+        asked: &Asked,
+        now_ms: i64,
+    ) -> Result<StopOutcome, StoreError> {
+        self.write(Stop {
+            job,
+            asked: asked.clone(),
+            now_ms,
+        })
+        .await
     }
 }
 
-struct Submit {
-    job: NewJob,
-    upload: Option<String>,
+#[derive(Debug)]
+pub(in crate::store) struct Submit {
+    pub(in crate::store) job: NewJob,
+    pub(in crate::store) upload: Option<String>,
+    pub(in crate::store) asked: Asked,
 }
 
 impl Write for Submit {
-    type Output = ();
+    type Output = Submitted;
 
     fn operation(&self) -> &'static str {
         "submit a job"
     }
 
-    async fn apply(&self, connection: &mut AnyConnection) -> Result<(), StoreError> {
+    async fn apply(&self, connection: &mut AnyConnection) -> Result<Submitted, StoreError> {
         let job = &self.job;
         let id = job.id.to_string();
         let made = sqlx::query(
-            "INSERT INTO job (id, pipeline, title, source, input, status, submitted_at_ms)
-             VALUES ($1, $2, $3, $4, $5, 'queued', $6) ON CONFLICT (id) DO NOTHING",
+            "INSERT INTO job (id, pipeline, title, source, input, status, submitted_at_ms, priority, idempotency_key, request_digest)
+             VALUES ($1, $2, $3, $4, $5, 'queued', $6, $7, $8, $9) ON CONFLICT DO NOTHING",
         )
         .bind(&id)
         .bind(&*plain(&job.pipeline))
@@ -67,18 +96,22 @@ impl Write for Submit {
         .bind(&*plain(&job.source))
         .bind(job.input.to_string())
         .bind(job.submitted_at.0)
+        .bind(i64::from(job.priority))
+        .bind(job.idempotency_key.as_deref())
+        .bind(job.request_digest.as_deref())
         .execute(&mut *connection)
         .await
         .during(self.operation())?;
         if made.rows_affected() == 0 {
-            return Ok(());
+            return self.repeated(connection).await;
         }
         sqlx::query(
-            "INSERT INTO outbox (job_id, command, target, due_at_ms) VALUES ($1, 'start', $2, $3)",
+            "INSERT INTO outbox (job_id, command, target, due_at_ms, pipeline, priority) VALUES ($1, 'start', $1, $2, $3, $4)",
         )
         .bind(&id)
-        .bind(&id)
         .bind(job.submitted_at.0)
+        .bind(&*plain(&job.pipeline))
+        .bind(i64::from(job.priority))
         .execute(&mut *connection)
         .await
         .during(self.operation())?;
@@ -89,14 +122,50 @@ impl Write for Submit {
                 .await
                 .during(self.operation())?;
         }
-        Ok(())
+        let at_ms = job.submitted_at.0;
+        lineage::note(
+            connection,
+            job.id,
+            LineageKind::Submitted,
+            &self.asked,
+            1,
+            at_ms,
+        )
+        .await?;
+        Ok(Submitted::Job(job.id))
     }
 }
 
-struct Rerun {
-    job: JobId,
-    mode: RerunMode,
-    now_ms: i64,
+impl Submit {
+    /// A job of this id, or of this key, is there already.
+    async fn repeated(&self, connection: &mut AnyConnection) -> Result<Submitted, StoreError> {
+        let (id, digest): (String, Option<String>) = sqlx::query_as(
+            "SELECT id, request_digest FROM job WHERE id = $1 OR idempotency_key = $2",
+        )
+        .bind(self.job.id.to_string())
+        .bind(self.job.idempotency_key.as_deref())
+        .fetch_one(connection)
+        .await
+        .during(self.operation())?;
+        let first = JobId::from_str(&id).map_err(|_| StoreError::Unreadable {
+            what: "job id",
+            text: id,
+        })?;
+        Ok(
+            match first == self.job.id || digest == self.job.request_digest {
+                true => Submitted::Job(first),
+                false => Submitted::KeyTaken(first),
+            },
+        )
+    }
+}
+
+#[derive(Debug)]
+pub(in crate::store) struct Rerun {
+    pub(in crate::store) job: JobId,
+    pub(in crate::store) mode: RerunMode,
+    pub(in crate::store) asked: Asked,
+    pub(in crate::store) now_ms: i64,
 }
 
 impl Write for Rerun {
@@ -107,48 +176,68 @@ impl Write for Rerun {
     }
 
     async fn apply(&self, connection: &mut AnyConnection) -> Result<bool, StoreError> {
+        let job = self.job.to_string();
+        let input = match &self.mode {
+            RerunMode::Restart { input } => input.as_ref().map(ToString::to_string),
+            RerunMode::Redrive { .. } => None,
+        };
         let changed = sqlx::query(
-            "UPDATE job SET status = 'queued', rerun_count = rerun_count + 1, ended_at_ms = NULL, error = NULL, failed_state = NULL
+            "UPDATE job SET status = 'queued', rerun_count = rerun_count + 1, ended_at_ms = NULL, error = NULL, failed_state = NULL,
+                 input = COALESCE($2, input)
              WHERE id = $1 AND status NOT IN ('queued', 'running')",
         )
-        .bind(self.job.to_string())
+        .bind(&job)
+        .bind(input)
         .execute(&mut *connection)
         .await
         .during(self.operation())?;
         if changed.rows_affected() == 0 {
             return Ok(false);
         }
-        let (command, target, redrive_count) = match &self.mode {
-            RerunMode::Redrive { arn, redrive_count } => ("redrive", arn.clone(), *redrive_count),
-            RerunMode::Restart => {
-                let (number,): (i64,) = sqlx::query_as(
-                    "SELECT COALESCE(MAX(number), 0) + 1 FROM execution WHERE job_id = $1",
-                )
-                .bind(self.job.to_string())
+        let (newest,): (i64,) =
+            sqlx::query_as("SELECT COALESCE(MAX(number), 0) FROM execution WHERE job_id = $1")
+                .bind(&job)
                 .fetch_one(&mut *connection)
                 .await
                 .during(self.operation())?;
-                ("start", execution_name(self.job, number), 0)
-            }
+        let (command, target, redrive_count, number, kind) = match &self.mode {
+            RerunMode::Redrive { arn, redrive_count } => (
+                "redrive",
+                arn.clone(),
+                *redrive_count,
+                newest,
+                LineageKind::Redriven,
+            ),
+            RerunMode::Restart { .. } => (
+                "start",
+                execution_name(self.job, newest + 1),
+                0,
+                newest + 1,
+                LineageKind::Restarted,
+            ),
         };
         sqlx::query(
-            "INSERT INTO outbox (job_id, command, target, redrive_count, due_at_ms) VALUES ($1, $2, $3, $4, $5)",
+            "INSERT INTO outbox (job_id, command, target, redrive_count, due_at_ms, pipeline, priority)
+             SELECT $1, $2, $3, $4, $5, pipeline, priority FROM job WHERE id = $1",
         )
-        .bind(self.job.to_string())
+        .bind(&job)
         .bind(command)
         .bind(target)
         .bind(i64::from(redrive_count))
         .bind(self.now_ms)
-        .execute(connection)
+        .execute(&mut *connection)
         .await
         .during(self.operation())?;
+        lineage::note(connection, self.job, kind, &self.asked, number, self.now_ms).await?;
         Ok(true)
     }
 }
 
-struct Stop {
-    job: JobId,
-    now_ms: i64,
+#[derive(Debug)]
+pub(in crate::store) struct Stop {
+    pub(in crate::store) job: JobId,
+    pub(in crate::store) asked: Asked,
+    pub(in crate::store) now_ms: i64,
 }
 
 impl Write for Stop {
@@ -172,6 +261,18 @@ impl Write for Stop {
         if JobStatus::from_str(&status).is_ok_and(JobStatus::is_final) {
             return Ok(StopOutcome::Over);
         }
+        sqlx::query(
+            "INSERT INTO lineage (job_id, at_ms, kind, actor, reason, bulk_id, number)
+             SELECT $1, $2, 'stopped', $3, $4, $5, COALESCE(MAX(number), 1) FROM execution WHERE job_id = $1",
+        )
+        .bind(&job)
+        .bind(self.now_ms)
+        .bind(&*plain(&self.asked.actor))
+        .bind(&*plain(&self.asked.reason))
+        .bind(self.asked.bulk.map(|bulk| bulk.to_string()))
+        .execute(&mut *connection)
+        .await
+        .during(self.operation())?;
         let withdrawn = sqlx::query(
             "DELETE FROM outbox WHERE job_id = $1 AND command IN ('start', 'redrive') AND attempts = 0",
         )
@@ -201,8 +302,8 @@ impl Write for Stop {
             return Ok(StopOutcome::Over);
         };
         sqlx::query(
-            "INSERT INTO outbox (job_id, command, target, due_at_ms)
-             SELECT $1, 'stop', $2, $3 WHERE NOT EXISTS (SELECT 1 FROM outbox WHERE job_id = $1 AND command = 'stop')",
+            "INSERT INTO outbox (job_id, command, target, due_at_ms, pipeline)
+             SELECT $1, 'stop', $2, $3, (SELECT pipeline FROM job WHERE id = $1) WHERE NOT EXISTS (SELECT 1 FROM outbox WHERE job_id = $1 AND command = 'stop')",
         )
         .bind(&job)
         .bind(target)

@@ -2,9 +2,14 @@
 
 use model::JobStatus;
 
-use super::{testing::submit, *};
+use serde_json::json;
+
+use super::{
+    testing::{new_job, submit},
+    *,
+};
 use crate::store::{
-    Applied, NewExecution, StatusChange,
+    Applied, Asked, NewExecution, StatusChange,
     testing::{on_each_database, store},
 };
 
@@ -17,6 +22,9 @@ on_each_database!(
     an_acknowledgement_does_not_undo_what_the_redriven_execution_said_first,
     a_refused_redrive_puts_the_job_back_where_it_was,
     restarts_are_numbered,
+    higher_priorities_start_first_and_no_more_than_may_run_at_once,
+    a_repeated_request_gives_the_first_job,
+    what_was_asked_of_a_job_is_its_lineage,
 );
 
 const ARN: &str = "arn:aws:states:us-east-1:000000000000:execution:gantry-media:x";
@@ -74,7 +82,10 @@ async fn a_stop_waits_for_the_start_before_it() {
         .unwrap()
         .pop()
         .unwrap();
-    assert_eq!(store.stop(job, 1_001).await.unwrap(), StopOutcome::Promised);
+    assert_eq!(
+        store.stop(job, &Asked::default(), 1_001).await.unwrap(),
+        StopOutcome::Promised
+    );
     assert!(store.outbox_take(2_000, 1, 9).await.unwrap().is_empty());
     store
         .started(
@@ -92,13 +103,16 @@ async fn a_start_that_nobody_tried_is_withdrawn() {
     let (_folder, store) = store().await;
     let job = submit(&store, 1).await;
     assert_eq!(
-        store.stop(job, 2_000).await.unwrap(),
+        store.stop(job, &Asked::default(), 2_000).await.unwrap(),
         StopOutcome::Withdrawn
     );
     assert_eq!(store.outbox_next_due().await.unwrap(), None);
     let status = store.job(job).await.unwrap().unwrap().summary.status;
     assert_eq!(status, JobStatus::Aborted);
-    assert_eq!(store.stop(job, 2_001).await.unwrap(), StopOutcome::Over);
+    assert_eq!(
+        store.stop(job, &Asked::default(), 2_001).await.unwrap(),
+        StopOutcome::Over
+    );
 }
 
 async fn only_an_ended_job_is_rerun_and_only_once() {
@@ -108,8 +122,18 @@ async fn only_an_ended_job_is_rerun_and_only_once() {
         arn: ARN.to_owned(),
         redrive_count: 0,
     };
-    assert!(store.rerun(job, &mode, 4_000).await.unwrap());
-    assert!(!store.rerun(job, &mode, 4_000).await.unwrap());
+    assert!(
+        store
+            .rerun(job, &mode, &Asked::default(), 4_000)
+            .await
+            .unwrap()
+    );
+    assert!(
+        !store
+            .rerun(job, &mode, &Asked::default(), 4_000)
+            .await
+            .unwrap()
+    );
     let row = store.outbox_take(4_000, 1, 9).await.unwrap().pop().unwrap();
     store.redriven(&row, 4_100).await.unwrap();
     let summary = store.job(job).await.unwrap().unwrap().summary;
@@ -126,7 +150,10 @@ async fn an_acknowledgement_does_not_undo_what_the_redriven_execution_said_first
         arn: ARN.to_owned(),
         redrive_count: 0,
     };
-    store.rerun(job, &mode, 4_000).await.unwrap();
+    store
+        .rerun(job, &mode, &Asked::default(), 4_000)
+        .await
+        .unwrap();
     let row = store.outbox_take(4_000, 1, 9).await.unwrap().pop().unwrap();
     let ended = StatusChange {
         redrive_count: Some(1),
@@ -149,7 +176,10 @@ async fn a_refused_redrive_puts_the_job_back_where_it_was() {
         arn: ARN.to_owned(),
         redrive_count: 0,
     };
-    store.rerun(job, &mode, 4_000).await.unwrap();
+    store
+        .rerun(job, &mode, &Asked::default(), 4_000)
+        .await
+        .unwrap();
     let row = store.outbox_take(4_000, 1, 9).await.unwrap().pop().unwrap();
     store
         .outbox_refused(&row, "ExecutionNotRedrivable", 4_100)
@@ -164,7 +194,15 @@ async fn a_refused_redrive_puts_the_job_back_where_it_was() {
 async fn restarts_are_numbered() {
     let (_folder, store) = store().await;
     let job = failed(&store).await;
-    store.rerun(job, &RerunMode::Restart, 4_000).await.unwrap();
+    store
+        .rerun(
+            job,
+            &RerunMode::Restart { input: None },
+            &Asked::default(),
+            4_000,
+        )
+        .await
+        .unwrap();
     let row = store.outbox_take(4_000, 1, 9).await.unwrap().pop().unwrap();
     assert_eq!(
         row.command,
@@ -172,4 +210,121 @@ async fn restarts_are_numbered() {
             name: format!("{job}-2")
         }
     );
+}
+
+async fn higher_priorities_start_first_and_no_more_than_may_run_at_once() {
+    let (_folder, store) = store().await;
+    let mut jobs = Vec::new();
+    for (second, priority) in [(1, 5), (2, 9), (3, 0), (4, 9)] {
+        let job = crate::store::NewJob {
+            priority,
+            ..new_job(second)
+        };
+        store.submit(&job, None, &Asked::default()).await.unwrap();
+        jobs.push(job.id);
+    }
+    store.set_pipeline("media", Some(3), None).await.unwrap();
+    // One runs already.
+    let first = store.outbox_take(10_000, 1_000, 1).await.unwrap();
+    assert_eq!(first[0].job, jobs[1]);
+    let execution = NewExecution::new(jobs[1], ARN, 1, 10_000);
+    store
+        .started(Some(first[0].id), &execution, 10_000)
+        .await
+        .unwrap();
+    let taken = store.outbox_take(10_000, 1_000, 9).await.unwrap();
+    let taken: Vec<_> = taken.iter().map(|row| row.job).collect();
+    assert_eq!(taken.len(), 2, "of three places one is taken");
+    assert!(taken.contains(&jobs[3]) && taken.contains(&jobs[0]));
+    assert!(
+        store
+            .outbox_take(10_001, 1_000, 9)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    // A stop needs no place.
+    store
+        .stop(jobs[1], &Asked::default(), 10_002)
+        .await
+        .unwrap();
+    let stops = store.outbox_take(10_003, 1_000, 9).await.unwrap();
+    assert_eq!(stops.len(), 1);
+    assert!(matches!(stops[0].command, Command::Stop { .. }));
+    store.set_pipeline("media", None, None).await.unwrap();
+    let rest = store.outbox_take(10_004, 1_000, 9).await.unwrap();
+    assert_eq!(rest.len(), 1);
+    assert_eq!(rest[0].job, jobs[2]);
+}
+
+async fn a_repeated_request_gives_the_first_job() {
+    let (_folder, store) = store().await;
+    let with_key = |second, digest: &str| crate::store::NewJob {
+        idempotency_key: Some("k".to_owned()),
+        request_digest: Some(digest.to_owned()),
+        ..new_job(second)
+    };
+    let first = with_key(1, "a");
+    for job in [&first, &with_key(2, "a")] {
+        let submitted = store.submit(job, None, &Asked::default()).await.unwrap();
+        assert_eq!(submitted, Submitted::Job(first.id));
+    }
+    let other = store
+        .submit(&with_key(3, "b"), None, &Asked::default())
+        .await
+        .unwrap();
+    assert_eq!(other, Submitted::KeyTaken(first.id));
+    assert_eq!(store.job_counts().await.unwrap().total(), 1);
+    assert_eq!(store.outbox_take(9_000, 1, 9).await.unwrap().len(), 1);
+    // Those that come at once are one job, too.
+    let jobs: Vec<_> = (10..30)
+        .map(|second| crate::store::NewJob {
+            idempotency_key: Some("at once".to_owned()),
+            ..new_job(second)
+        })
+        .collect();
+    let asked = Asked::default();
+    let submitted =
+        futures::future::join_all(jobs.iter().map(|job| store.submit(job, None, &asked))).await;
+    let ids: std::collections::HashSet<_> = submitted
+        .into_iter()
+        .map(|result| match result.unwrap() {
+            Submitted::Job(id) => id,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(ids.len(), 1);
+    assert_eq!(store.job_counts().await.unwrap().total(), 2);
+}
+
+async fn what_was_asked_of_a_job_is_its_lineage() {
+    let (_folder, store) = store().await;
+    let job = failed(&store).await;
+    let asked = Asked {
+        actor: "ada".to_owned(),
+        reason: "the bucket was wrong".to_owned(),
+        changes: vec![model::InputChange {
+            pointer: "/max_height".to_owned(),
+            before: Some(json!(1080)),
+            after: Some(json!(720)),
+        }],
+        ..Asked::default()
+    };
+    let input = json!({"source": "s3://b/k", "max_height": 720});
+    let mode = RerunMode::Restart {
+        input: Some(input.clone()),
+    };
+    assert!(store.rerun(job, &mode, &asked, 5_000).await.unwrap());
+    assert_eq!(store.job(job).await.unwrap().unwrap().input, input);
+    let lineage = store.lineage(job).await.unwrap();
+    assert_eq!(lineage.len(), 2);
+    assert_eq!(lineage[0].execution_arn.as_deref(), Some(ARN));
+    assert_eq!(lineage[0].status.as_deref(), Some("FAILED"));
+    assert_eq!(
+        (lineage[1].actor.as_str(), lineage[1].at_ms.0),
+        ("ada", 5_000)
+    );
+    assert_eq!(lineage[1].kind, model::LineageKind::Restarted);
+    assert_eq!(lineage[1].changes, asked.changes);
+    assert_eq!(lineage[1].execution_arn, None, "it has not started yet");
 }

@@ -1,0 +1,63 @@
+//! A job's lineage: what was asked of it, by whom and why, and what came of each.
+
+use leptos::prelude::*;
+use model::LineageEvent;
+
+use super::{bulk::changes, moment::moment};
+
+/// The whole of it, oldest first; nothing while there is only the submission.
+pub fn lineage(events: &[LineageEvent]) -> AnyView {
+    if events.len() < 2 {
+        return ().into_any();
+    }
+    let rows = events.iter().map(event).collect_view();
+    view! {
+        <section class="lineage" aria-labelledby="lineage-title">
+            <h2 id="lineage-title">"Lineage"</h2>
+            <ol>{rows}</ol>
+        </section>
+    }
+    .into_any()
+}
+
+fn event(event: &LineageEvent) -> AnyView {
+    let outcome = match (&event.status, &event.error) {
+        (Some(status), Some(error)) => format!("{} with {error}", status.to_lowercase()),
+        (Some(status), None) => status.to_lowercase().replace('_', " "),
+        (None, _) => "not started yet".to_owned(),
+    };
+    let digests = event
+        .digests
+        .iter()
+        .map(|digest| {
+            let short: String = digest.chars().take(19).collect();
+            view! {
+                <a href="/images" title=digest.clone()>
+                    <code>{short}</code>
+                </a>
+            }
+        })
+        .collect_view();
+    view! {
+        <li>
+            <strong>{event.kind.label()}</strong>
+            {(!event.actor.is_empty()).then(|| format!(" by {}", event.actor))}
+            ", "
+            {moment(event.at_ms)}
+            ": "
+            {outcome}
+            {(!event.reason.is_empty()).then(|| view! { <q>{event.reason.clone()}</q> })}
+            {event
+                .bulk
+                .map(|bulk| view! { <a href=format!("/bulks/{bulk}")>"bulk operation"</a> })}
+            {event
+                .execution_arn
+                .as_deref()
+                .and_then(|arn| arn.rsplit(':').next())
+                .map(|name| view! { <code class="hint">{name.to_owned()}</code> })}
+            {digests}
+            {changes(&event.changes)}
+        </li>
+    }
+    .into_any()
+}

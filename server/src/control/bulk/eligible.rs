@@ -1,0 +1,124 @@
+//! Which jobs a bulk rerun or stop can be done to, what is done to each, and exactly why not.
+
+use model::{ApiError, InputChange, JobStatus, RerunChoice, RerunOffer};
+use serde_json::Value;
+
+use crate::{
+    control::{
+        input::{Edit, changes},
+        job::rerun_offer,
+        pipeline::pipeline,
+    },
+    store::{BulkAction, ExecutionRecord, JobRecord, NewBulkItem},
+};
+
+/// What a rerun does to a job.
+pub(super) fn rerun(
+    job: &JobRecord,
+    execution: Option<&ExecutionRecord>,
+    mode: RerunChoice,
+    edit: Option<&Edit>,
+    now_ms: i64,
+) -> NewBulkItem {
+    let offer = rerun_offer(job.summary.status, execution, now_ms);
+    let (action, refusal) = match (offer, mode) {
+        (RerunOffer::Unavailable { reason }, _) => (BulkAction::Restart, Some(reason)),
+        (RerunOffer::Redrive { .. }, RerunChoice::Auto | RerunChoice::Redrive)
+            if edit.is_none() =>
+        {
+            (BulkAction::Redrive, None)
+        }
+        (RerunOffer::Restart { reason }, RerunChoice::Redrive) => {
+            (BulkAction::Redrive, Some(reason))
+        }
+        (_, RerunChoice::Redrive) => (
+            BulkAction::Redrive,
+            Some(
+                "A redrive goes on with the input it has; only a new execution can have another."
+                    .to_owned(),
+            ),
+        ),
+        _ => (BulkAction::Restart, None),
+    };
+    let mut item = item(job, action, refusal);
+    if let Some(edit) = edit {
+        match edited(job, edit) {
+            Ok((input, changes)) => {
+                item.input = Some(input);
+                item.changes = changes;
+            }
+            Err(error) => {
+                item.refusal.get_or_insert_with(|| said(&error));
+            }
+        }
+    }
+    item
+}
+
+/// What a stop does to a job.
+pub(super) fn stop(job: &JobRecord) -> NewBulkItem {
+    let refusal = job
+        .summary
+        .status
+        .is_final()
+        .then(|| "It is over, so there is nothing to stop.".to_owned());
+    item(job, BulkAction::Stop, refusal)
+}
+
+fn item(job: &JobRecord, action: BulkAction, refusal: Option<String>) -> NewBulkItem {
+    NewBulkItem {
+        job: Some(job.summary.id),
+        title: job.summary.title.clone(),
+        action,
+        refusal,
+        before: failure(job),
+        input: None,
+        changes: Vec::new(),
+    }
+}
+
+/// What a job failed with, as a bulk operation's items say it.
+fn failure(job: &JobRecord) -> Option<String> {
+    let job = &job.summary;
+    if !job.status.is_final() || job.status == JobStatus::Succeeded {
+        return None;
+    }
+    let error = job.error.as_deref().unwrap_or(job.status.as_str());
+    Some(match &job.failed_state {
+        Some(state) => format!("{error} in {state}"),
+        None => error.to_owned(),
+    })
+}
+
+/// A job's edited input, valid under its pipeline's schema, and what that changes.
+pub(in crate::control) fn edited(
+    job: &JobRecord,
+    edit: &Edit,
+) -> Result<(Value, Vec<InputChange>), ApiError> {
+    let pipeline = pipeline(&job.summary.pipeline).map_err(|failure| match failure {
+        crate::control::Failure::Refused(error) => error,
+        other => ApiError::new(model::ErrorCode::Internal, other.to_string()),
+    })?;
+    let input = pipeline.input(edit.applied(&job.input))?;
+    let changes = changes(&job.input, &input);
+    Ok((input, changes))
+}
+
+/// An error with its fields in one sentence.
+pub(super) fn said(error: &ApiError) -> String {
+    let fields: Vec<_> = error
+        .fields
+        .iter()
+        .map(|field| {
+            format!(
+                "{}: {}",
+                field.pointer.trim_start_matches('/'),
+                field.message
+            )
+        })
+        .collect();
+    match fields.is_empty() {
+        true => error.message.clone(),
+        false => fields.join(" "),
+    }
+}

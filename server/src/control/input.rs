@@ -1,0 +1,130 @@
+//! Inputs of jobs compared and edited: what differs between two, and a JSON Merge Patch (RFC 7396).
+
+use model::InputChange;
+use serde_json::{Map, Value};
+
+/// Differences told at most; what is beyond them is told as one difference of the whole.
+const CHANGES_MAX: usize = 50;
+
+/// What differs between two inputs: the outermost places whose values are not equal.
+pub fn changes(before: &Value, after: &Value) -> Vec<InputChange> {
+    let mut found = Vec::new();
+    compare(String::new(), Some(before), Some(after), &mut found);
+    if found.len() > CHANGES_MAX {
+        return vec![InputChange {
+            pointer: String::new(),
+            before: Some(before.clone()),
+            after: Some(after.clone()),
+        }];
+    }
+    found
+}
+
+fn compare(
+    pointer: String,
+    before: Option<&Value>,
+    after: Option<&Value>,
+    found: &mut Vec<InputChange>,
+) {
+    match (before, after) {
+        (Some(before), Some(after)) if before == after => {}
+        (Some(Value::Object(before)), Some(Value::Object(after))) => {
+            let added = after.keys().filter(|name| !before.contains_key(*name));
+            for name in before.keys().chain(added) {
+                // RFC 6901, section 3: these two characters are escaped.
+                let name_escaped = name.replace('~', "~0").replace('/', "~1");
+                let pointer = format!("{pointer}/{name_escaped}");
+                compare(pointer, before.get(name), after.get(name), found);
+            }
+        }
+        _ => found.push(InputChange {
+            pointer,
+            before: before.cloned(),
+            after: after.cloned(),
+        }),
+    }
+}
+
+/// How an input is to be another one.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Edit {
+    /// By a merge patch.
+    Patch(Value),
+    /// By being replaced.
+    Whole(Value),
+}
+
+impl Edit {
+    /// The new input.
+    pub fn applied(&self, input: &Value) -> Value {
+        match self {
+            Edit::Patch(patch) => patched(input, patch),
+            Edit::Whole(whole) => whole.clone(),
+        }
+    }
+}
+
+/// An input with a merge patch applied: its fields replace or add, null takes away.
+pub fn patched(input: &Value, patch: &Value) -> Value {
+    let Value::Object(patch) = patch else {
+        return patch.clone();
+    };
+    let mut fields = match input {
+        Value::Object(fields) => fields.clone(),
+        _ => Map::new(),
+    };
+    for (name, value) in patch {
+        match value {
+            Value::Null => {
+                fields.shift_remove(name);
+            }
+            _ => {
+                let merged = patched(fields.get(name).unwrap_or(&Value::Null), value);
+                fields.insert(name.clone(), merged);
+            }
+        }
+    }
+    Value::Object(fields)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_outermost_differences_are_told() {
+        let before = json!({"source": "a", "max_height": 1080, "tags": {"x/y": 1, "z": 2}});
+        let after =
+            json!({"source": "a", "max_height": 720, "tags": {"x/y": 3, "z": 2}, "title": "T"});
+        let told: Vec<_> = changes(&before, &after)
+            .into_iter()
+            .map(|change| (change.pointer, change.before, change.after))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                (
+                    "/max_height".to_owned(),
+                    Some(json!(1080)),
+                    Some(json!(720))
+                ),
+                ("/tags/x~1y".to_owned(), Some(json!(1)), Some(json!(3))),
+                ("/title".to_owned(), None, Some(json!("T"))),
+            ]
+        );
+        assert_eq!(changes(&before, &before), []);
+    }
+
+    #[test]
+    fn a_patch_replaces_adds_and_takes_away() {
+        // The example of RFC 7396, section 3, in small.
+        let input = json!({"title": "Goodbye!", "author": {"given": "John", "family": "Doe"}, "tags": ["a"]});
+        let patch =
+            json!({"title": "Hello!", "phone": "1", "author": {"family": null}, "tags": ["b"]});
+        assert_eq!(
+            patched(&input, &patch),
+            json!({"title": "Hello!", "author": {"given": "John"}, "tags": ["b"], "phone": "1"})
+        );
+    }
+}
