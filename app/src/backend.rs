@@ -12,7 +12,10 @@ use std::{
 };
 
 use asl::layout::Layout;
-use model::{ApiError, ColdStartView, ImageView, JobFilter, JobId, JobPage, JobView, StateDetail};
+use model::{
+    ApiError, ColdStartView, HealthView, ImageView, JobFilter, JobId, JobPage, JobView,
+    StateDetail, Verdict,
+};
 
 /// An answer of the [`Backend`] under way.
 pub type Reply<'a, T> = Pin<Box<dyn Future<Output = Result<T, ApiError>> + Send + 'a>>;
@@ -37,6 +40,10 @@ pub trait Backend: Send + Sync {
         base: Option<String>,
         candidate: Option<String>,
     ) -> Reply<'_, ColdStartView>;
+    /// How Gantry is, in full.
+    fn health(&self) -> Reply<'_, HealthView>;
+    /// The same in one sentence, at once: every page has a mark of it.
+    fn verdict(&self) -> Verdict;
 }
 
 /// The [`Backend`] as pages find it in their context.

@@ -9,7 +9,7 @@ use leptos_router::{
 };
 
 use crate::pages::{
-    cold_starts::ColdStartsPage, images::ImagesPage, job::JobPage, jobs::JobsPage,
+    cold_starts::ColdStartsPage, health::HealthPage, images::ImagesPage, job::JobPage, jobs::JobsPage,
     new_job::NewJobPage, not_found::NotFoundPage,
 };
 
@@ -51,6 +51,7 @@ fn App() -> impl IntoView {
                     <Route path=path!("/jobs/:id") view=JobPage />
                     <Route path=path!("/images") view=ImagesPage />
                     <Route path=path!("/cold-starts") view=ColdStartsPage />
+                    <Route path=path!("/health") view=HealthPage />
                 </FlatRoutes>
             </main>
         </Router>

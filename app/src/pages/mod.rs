@@ -2,6 +2,7 @@
 //! status, and draws; what is live in it is an island.
 
 pub mod cold_starts;
+pub mod health;
 pub mod images;
 pub mod job;
 pub mod jobs;

@@ -3,7 +3,9 @@
 
 use app::backend::{Backend, Reply};
 use asl::Layout;
-use model::{ColdStartView, ImageView, JobFilter, JobId, JobPage, JobView, StateDetail};
+use model::{
+    ColdStartView, HealthView, ImageView, JobFilter, JobId, JobPage, JobView, StateDetail, Verdict,
+};
 use serde_json::Value;
 
 use crate::control::{Control, Failure};
@@ -58,5 +60,13 @@ impl Backend for RequestBackend {
         candidate: Option<String>,
     ) -> Reply<'_, ColdStartView> {
         self.reply(self.control.cold_starts(base, candidate))
+    }
+
+    fn health(&self) -> Reply<'_, HealthView> {
+        self.reply(async move { Ok(self.control.health().await) })
+    }
+
+    fn verdict(&self) -> Verdict {
+        self.control.verdict()
     }
 }

@@ -6,7 +6,7 @@ use axum::{
     routing::{MethodRouter, get, post},
 };
 
-use super::{Edge, artifact, cold_start, form, health, image, job, live, openapi, page, site};
+use super::{Edge, artifact, cold_start, form, health, image, job, live, metrics, openapi, page, site};
 
 /// Who may call a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +57,7 @@ pub fn table() -> Vec<Route> {
         GET "/jobs/{id}" Operator page::page;
         GET "/images" Operator page::page;
         GET "/cold-starts" Operator page::page;
+        GET "/health" Operator page::page;
         // Forms
         POST "/jobs" Operator form::submit;
         POST "/jobs/{id}/rerun" Operator form::rerun;
@@ -78,9 +79,11 @@ pub fn table() -> Vec<Route> {
         POST "/api/v1/jobs/{id}/stop" Operator job::stop;
         GET "/api/v1/images" Operator image::images;
         GET "/api/v1/cold-starts" Operator cold_start::cold_starts;
+        GET "/api/v1/health" Operator health::health;
         GET "/api/v1/openapi.json" Operator openapi::document;
         // Probes
         GET "/healthz" Anyone health::healthz;
         GET "/readyz" Anyone health::readyz;
+        GET "/metrics" Anyone metrics::metrics;
     }
 }

@@ -155,7 +155,7 @@ async fn no_route_is_anyones_but_probes() {
         .filter(|route| route.access == route::Access::Anyone)
         .map(|route| route.path)
         .collect();
-    assert_eq!(open, ["/healthz", "/readyz"]);
+    assert_eq!(open, ["/healthz", "/readyz", "/metrics"]);
 }
 
 #[tokio::test]

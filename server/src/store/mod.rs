@@ -11,6 +11,7 @@ use sqlx::{
 
 mod artifact;
 mod execution;
+mod health;
 mod history;
 mod invocation;
 mod job;
@@ -20,6 +21,7 @@ mod telemetry;
 mod upload;
 
 pub use execution::{Applied, ExecutionRecord, NewExecution, StatusChange};
+pub use health::Backlog;
 pub use invocation::{ColdStart, Invocation, InvocationCount};
 pub use job::{JobRecord, NewJob};
 pub use outbox::{Command, OutboxRow, RerunMode, StopOutcome};
