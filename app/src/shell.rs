@@ -8,9 +8,20 @@ use leptos_router::{
     path,
 };
 
-use crate::pages::{
-    cold_starts::ColdStartsPage, health::HealthPage, images::ImagesPage, job::JobPage, jobs::JobsPage,
-    new_job::NewJobPage, not_found::NotFoundPage,
+use model::{HealthLevel, Verdict};
+
+use crate::{
+    backend::SharedBackend,
+    components::status::icon,
+    pages::{
+        cold_starts::ColdStartsPage,
+        health::{HealthPage, level_tone},
+        images::ImagesPage,
+        job::JobPage,
+        jobs::JobsPage,
+        new_job::NewJobPage,
+        not_found::NotFoundPage,
+    },
 };
 
 /// The whole document. Wants a [`crate::backend::SharedBackend`] and a [`crate::backend::PageStatus`] in context.
@@ -58,6 +69,21 @@ fn App() -> impl IntoView {
     }
 }
 
+/// The mark beside Health: there when something is wrong, with the sentence for whoever hovers or listens.
+fn mark(verdict: &Verdict) -> AnyView {
+    if verdict.level == HealthLevel::Good {
+        return view! { <span id="health-mark" class="mark"></span> }.into_any();
+    }
+    let tone = level_tone(verdict.level);
+    view! {
+        <span id="health-mark" class=format!("mark {}", tone.class()) title=verdict.sentence.clone()>
+            {icon(tone)}
+            <span class="sr">": " {verdict.sentence.clone()}</span>
+        </span>
+    }
+    .into_any()
+}
+
 #[component]
 fn Navigation() -> impl IntoView {
     let path = use_location().pathname.get_untracked();
@@ -77,6 +103,15 @@ fn Navigation() -> impl IntoView {
             </li>
         }
     };
+    // None while the server only lists its routes.
+    let verdict = use_context::<SharedBackend>().map(|backend| backend.verdict());
+    let health = view! {
+        <li>
+            <a href="/health" aria-current=(path == "/health").then_some("page")>
+                "Health" {verdict.as_ref().map(mark)}
+            </a>
+        </li>
+    };
     view! {
         <header class="top">
             <a class="brand" href="/jobs">
@@ -88,7 +123,7 @@ fn Navigation() -> impl IntoView {
             <nav aria-label="Pages">
                 <ul>
                     {entry("/jobs", "Jobs")} {entry("/images", "Images")}
-                    {entry("/cold-starts", "Cold starts")}
+                    {entry("/cold-starts", "Cold starts")} {health}
                 </ul>
             </nav>
             <a

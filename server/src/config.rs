@@ -214,7 +214,10 @@ mod tests {
 
     #[test]
     fn raised_quotas_are_read_and_a_wrong_one_is_named() {
-        let config = read(&[("GANTRY_AWS_RATES", "StartExecution=2600/600, StopExecution=9/9")]);
+        let config = read(&[(
+            "GANTRY_AWS_RATES",
+            "StartExecution=2600/600, StopExecution=9/9",
+        )]);
         assert_eq!(config.unwrap().aws_rates.len(), 2);
         let error = read(&[("GANTRY_AWS_RATES", "StartExecution=2600/600,Stop=9/9")]).unwrap_err();
         assert!(

@@ -214,11 +214,20 @@ mod tests {
     fn a_raised_quota_is_read_and_nonsense_is_not() {
         let raised: RaisedQuota = "StartExecution = 2600/600".parse().unwrap();
         assert_eq!(raised.api, Api::StartExecution);
-        assert_eq!((raised.budget.burst, raised.budget.per_second), (2_600, 600));
+        assert_eq!(
+            (raised.budget.burst, raised.budget.per_second),
+            (2_600, 600)
+        );
         // One bucket for all that Lambda counts together.
         let raised: RaisedQuota = "ListAliases=30/30".parse().unwrap();
         assert_eq!(raised.api, Api::ListFunctions);
-        for wrong in ["StartExecution", "Start=1/1", "StartExecution=0/1", "StartExecution=5", ""] {
+        for wrong in [
+            "StartExecution",
+            "Start=1/1",
+            "StartExecution=0/1",
+            "StartExecution=5",
+            "",
+        ] {
             assert!(wrong.parse::<RaisedQuota>().is_err(), "{wrong}");
         }
     }

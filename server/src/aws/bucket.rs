@@ -59,12 +59,7 @@ pub struct Upload {
 }
 
 impl Bucket {
-    pub(super) fn new(
-        shared: &SdkConfig,
-        calls: Calls,
-        name: &str,
-        path_style: bool,
-    ) -> Bucket {
+    pub(super) fn new(shared: &SdkConfig, calls: Calls, name: &str, path_style: bool) -> Bucket {
         let config = aws_sdk_s3::config::Builder::from(shared)
             .force_path_style(path_style)
             .build();
@@ -129,7 +124,8 @@ impl Bucket {
     /// A small object whole; none when there is none. Refuses one larger than `bytes_max`.
     pub async fn read(&self, key: &str, bytes_max: u64) -> Result<Option<Bytes>, AwsError> {
         match self.fetch(key, FetchRequest::default()).await? {
-            Fetched::Object { bytes, .. } if bytes > bytes_max => Err(AwsError::unreadable(Api::GetObject,
+            Fetched::Object { bytes, .. } if bytes > bytes_max => Err(AwsError::unreadable(
+                Api::GetObject,
                 format!("{key} has {bytes} bytes, more than {bytes_max}"),
             )),
             Fetched::Object { body, .. } => ByteStream::new(body)
@@ -148,7 +144,10 @@ impl Bucket {
             .create_multipart_upload()
             .bucket(&self.name)
             .key(key);
-        let answer = self.calls.sdk(Api::CreateMultipartUpload, || request.clone().send()).await?;
+        let answer = self
+            .calls
+            .sdk(Api::CreateMultipartUpload, || request.clone().send())
+            .await?;
         let id = answer
             .upload_id
             .ok_or_else(|| AwsError::unreadable(Api::CreateMultipartUpload, "no uploadId"))?;
@@ -165,16 +164,15 @@ impl Bucket {
         number: i32,
         data: Bytes,
     ) -> Result<CompletedPart, AwsError> {
-        let request = self
-            .client
-            .upload_part()
-            .bucket(&self.name)
-            .key(&upload.key)
-            .upload_id(&upload.id)
-            .part_number(number);
         let answer = self.calls.sdk(Api::UploadPart, || {
-            let body = ByteStream::from(data.clone());
-            request.clone().body(body).send()
+            self.client
+                .upload_part()
+                .bucket(&self.name)
+                .key(&upload.key)
+                .upload_id(&upload.id)
+                .part_number(number)
+                .body(ByteStream::from(data.clone()))
+                .send()
         });
         let answer = answer.await?;
         Ok(CompletedPart::builder()
@@ -215,7 +213,10 @@ impl Bucket {
             .bucket(&self.name)
             .key(&upload.key)
             .upload_id(&upload.id);
-        let answer = self.calls.sdk(Api::AbortMultipartUpload, || request.clone().send()).await;
+        let answer = self
+            .calls
+            .sdk(Api::AbortMultipartUpload, || request.clone().send())
+            .await;
         match answer {
             Err(error) if !error.is("NoSuchUpload") => Err(error),
             _ => Ok(()),
@@ -224,11 +225,10 @@ impl Bucket {
 
     /// DeleteObject; S3 does not mind when there is none.
     pub async fn delete(&self, key: &str) -> Result<(), AwsError> {
-        let request = self.client
-            .delete_object()
-            .bucket(&self.name)
-            .key(key);
-        self.calls.sdk(Api::DeleteObject, || request.clone().send()).await?;
+        let request = self.client.delete_object().bucket(&self.name).key(key);
+        self.calls
+            .sdk(Api::DeleteObject, || request.clone().send())
+            .await?;
         Ok(())
     }
 }

@@ -35,6 +35,8 @@ const PERSON_WAIT: Duration = Duration::from_secs(8);
 pub(super) struct Calls {
     shared: Arc<Shared>,
     pub caller: Caller,
+    /// Would rather not call than wait for a turn.
+    is_hasty: bool,
 }
 
 #[derive(Debug)]
@@ -80,6 +82,15 @@ impl Calls {
                 metrics,
             }),
             caller: Caller::Person,
+            is_hasty: false,
+        }
+    }
+
+    /// For calls that can be left out: they fail where they would have to wait for their turn.
+    pub(super) fn hasty(&self) -> Calls {
+        Calls {
+            is_hasty: true,
+            ..self.clone()
         }
     }
 
@@ -101,11 +112,7 @@ impl Calls {
     }
 
     /// Makes attempts until one succeeds, fails for good, or was the last.
-    pub(super) async fn run<T, F>(
-        &self,
-        api: Api,
-        attempt: impl Fn() -> F,
-    ) -> Result<T, AwsError>
+    pub(super) async fn run<T, F>(&self, api: Api, attempt: impl Fn() -> F) -> Result<T, AwsError>
     where
         F: Future<Output = Result<T, AwsError>>,
     {
@@ -130,12 +137,16 @@ impl Calls {
 
     async fn turn(&self, api: Api) -> Result<(), AwsError> {
         let turn = self.shared.rates[api.index()].turn(self.caller);
-        if self.caller == Caller::Person {
-            let waited = tokio::time::timeout(PERSON_WAIT, turn).await;
-            return waited.map_err(|_| AwsError::no_turn(api));
-        }
-        turn.await;
-        Ok(())
+        let patience = match self.caller {
+            _ if self.is_hasty => Duration::ZERO,
+            Caller::Person => PERSON_WAIT,
+            _ => {
+                turn.await;
+                return Ok(());
+            }
+        };
+        let waited = tokio::time::timeout(patience, turn).await;
+        waited.map_err(|_| AwsError::no_turn(api))
     }
 
     fn note<T>(&self, api: Api, began: Instant, result: &Result<T, AwsError>) {
@@ -251,9 +262,15 @@ mod tests {
             .await;
         assert_eq!(answer.unwrap(), "started");
         let start = report(&calls, Api::StartExecution);
-        assert!(start.per_second < 160.0 && start.throttled_since_ms.is_some(), "{start:?}");
+        assert!(
+            start.per_second < 160.0 && start.throttled_since_ms.is_some(),
+            "{start:?}"
+        );
         let history = report(&calls, Api::GetExecutionHistory);
-        assert_eq!((history.per_second, history.throttled_since_ms), (20.0, None));
+        assert_eq!(
+            (history.per_second, history.throttled_since_ms),
+            (20.0, None)
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -273,6 +290,9 @@ mod tests {
             ..calls.clone()
         };
         patient.run(Api::StopExecution, ask).await.unwrap();
+        assert_eq!(report(&calls, Api::StopExecution).seen.calls, 1);
+        // The token is spent: what can be left out is left out.
+        assert!(patient.hasty().run(Api::StopExecution, ask).await.is_err());
         assert_eq!(report(&calls, Api::StopExecution).seen.calls, 1);
     }
 }

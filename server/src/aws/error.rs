@@ -266,7 +266,11 @@ mod tests {
         for (code, status, kind) in [
             (Some("ThrottlingException"), Some(400), Throttled),
             (Some("ExecutionLimitExceeded"), Some(400), Throttled),
-            (Some("ProvisionedThroughputExceededException"), Some(400), Throttled),
+            (
+                Some("ProvisionedThroughputExceededException"),
+                Some(400),
+                Throttled,
+            ),
             (Some("SlowDown"), Some(503), Throttled),
             (Some("RequestThrottled"), Some(403), Throttled),
             (Some("TooManyRequestsException"), Some(429), Throttled),

@@ -34,11 +34,11 @@ impl Functions {
         let mut names = Vec::new();
         let mut marker = None;
         loop {
-                let request = self
-                .client
-                .list_functions()
-                .set_marker(marker);
-                let answer = self.calls.sdk(Api::ListFunctions, || request.clone().send()).await?;
+            let request = self.client.list_functions().set_marker(marker);
+            let answer = self
+                .calls
+                .sdk(Api::ListFunctions, || request.clone().send())
+                .await?;
             names.extend(
                 answer
                     .functions
@@ -59,12 +59,15 @@ impl Functions {
         let mut versions = Vec::new();
         let mut marker = None;
         loop {
-                let request = self
+            let request = self
                 .client
                 .list_versions_by_function()
                 .function_name(function)
                 .set_marker(marker);
-                let answer = self.calls.sdk(Api::ListVersionsByFunction, || request.clone().send()).await?;
+            let answer = self
+                .calls
+                .sdk(Api::ListVersionsByFunction, || request.clone().send())
+                .await?;
             versions.extend(answer.versions.unwrap_or_default().into_iter().filter_map(
                 |version| {
                     Some(FunctionVersion {
@@ -85,12 +88,15 @@ impl Functions {
         let mut aliases = Vec::new();
         let mut marker = None;
         loop {
-                let request = self
+            let request = self
                 .client
                 .list_aliases()
                 .function_name(function)
                 .set_marker(marker);
-                let answer = self.calls.sdk(Api::ListAliases, || request.clone().send()).await?;
+            let answer = self
+                .calls
+                .sdk(Api::ListAliases, || request.clone().send())
+                .await?;
             for alias in answer.aliases.unwrap_or_default() {
                 let (Some(name), Some(version)) = (alias.name, alias.function_version) else {
                     continue;

@@ -5,7 +5,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_config::{
+    BehaviorVersion, ConfigLoader, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig,
+};
 use aws_smithy_http_client::tls;
 
 pub mod api;
@@ -56,13 +58,19 @@ impl Aws {
     /// Makes clients; calls nobody. Region, credentials and endpoint come from the environment and the
     /// files that AWS's own tools read. <https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html>
     pub async fn connect(config: &Config) -> Aws {
+        Aws::with(&Aws::settings().load().await, config)
+    }
+
+    /// How every client calls, before region, credentials and endpoint are read.
+    fn settings() -> ConfigLoader {
         let http = aws_smithy_http_client::Builder::new()
             .tls_provider(tls::Provider::Rustls(
                 tls::rustls_provider::CryptoMode::Ring,
             ))
             .build_https();
-        let shared = aws_config::defaults(BehaviorVersion::v2026_01_12())
+        aws_config::defaults(BehaviorVersion::v2026_01_12())
             .http_client(http)
+            // An attempt of the SDK's own would ask no bucket.
             .retry_config(RetryConfig::disabled())
             .timeout_config(
                 TimeoutConfig::builder()
@@ -70,12 +78,9 @@ impl Aws {
                     .operation_attempt_timeout(ATTEMPT_TIMEOUT)
                     .build(),
             )
-            .load()
-            .await;
-        Aws::with(&shared, config)
     }
 
-    pub(crate) fn with(shared: &SdkConfig, config: &Config) -> Aws {
+    fn with(shared: &SdkConfig, config: &Config) -> Aws {
         let region = shared.region().map_or("", |region| region.as_ref());
         let calls = Calls::new(region, &config.aws_rates, Arc::default());
         Aws {
@@ -121,3 +126,8 @@ impl Aws {
 fn moment_ms(moment: &aws_smithy_types::DateTime) -> i64 {
     moment.to_millis().unwrap_or(0)
 }
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;

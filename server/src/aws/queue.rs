@@ -2,7 +2,10 @@
 //! <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html>
 
 use aws_config::SdkConfig;
-use aws_sdk_sqs::{Client, types::{DeleteMessageBatchRequestEntry, QueueAttributeName}};
+use aws_sdk_sqs::{
+    Client,
+    types::{DeleteMessageBatchRequestEntry, QueueAttributeName},
+};
 
 use super::{Api, AwsError, call::Calls};
 
@@ -52,7 +55,10 @@ impl Queue {
             .queue_url(&self.url)
             .max_number_of_messages(RECEIVE_MAX)
             .wait_time_seconds(WAIT_SECONDS);
-        let answer = self.calls.sdk(Api::ReceiveMessage, || request.clone().send()).await?;
+        let answer = self
+            .calls
+            .sdk(Api::ReceiveMessage, || request.clone().send())
+            .await?;
         Ok(answer
             .messages
             .unwrap_or_default()
@@ -111,11 +117,14 @@ impl Queue {
         if entries.is_empty() {
             return Ok(());
         }
-        let request = self.client
+        let request = self
+            .client
             .delete_message_batch()
             .queue_url(&self.url)
             .set_entries(Some(entries));
-        self.calls.sdk(Api::DeleteMessageBatch, || request.clone().send()).await?;
+        self.calls
+            .sdk(Api::DeleteMessageBatch, || request.clone().send())
+            .await?;
         Ok(())
     }
 }

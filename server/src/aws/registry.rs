@@ -61,12 +61,15 @@ impl Registry {
         let mut images = Vec::new();
         let mut next = None;
         loop {
-                let request = self
+            let request = self
                 .client
                 .describe_images()
                 .repository_name(&self.repository)
                 .set_next_token(next);
-                let answer = self.calls.sdk(Api::DescribeImages, || request.clone().send()).await?;
+            let answer = self
+                .calls
+                .sdk(Api::DescribeImages, || request.clone().send())
+                .await?;
             images.extend(
                 answer
                     .image_details
@@ -104,7 +107,10 @@ impl Registry {
             .image_ids(ImageIdentifier::builder().image_digest(digest).build())
             .accepted_media_types("application/vnd.oci.image.manifest.v1+json")
             .accepted_media_types("application/vnd.docker.distribution.manifest.v2+json");
-        let answer = self.calls.sdk(Api::BatchGetImage, || request.clone().send()).await?;
+        let answer = self
+            .calls
+            .sdk(Api::BatchGetImage, || request.clone().send())
+            .await?;
         let manifest = answer
             .images
             .unwrap_or_default()
@@ -135,8 +141,7 @@ impl Registry {
             .download_url
             .ok_or_else(|| AwsError::unreadable(DOING, "no downloadUrl"))?;
         // The address is presigned, so it is kept out of the error.
-        let unreachable =
-            |error: reqwest::Error| AwsError::unreachable(DOING, error.without_url());
+        let unreachable = |error: reqwest::Error| AwsError::unreachable(DOING, error.without_url());
         let mut response = self
             .http
             .get(url)

@@ -53,38 +53,47 @@ impl States {
             .state_machine_arn(&self.state_machine_arn)
             .name(name)
             .input(input);
-        let answer = self.calls.sdk(Api::StartExecution, || request.clone().send()).await?;
+        let answer = self
+            .calls
+            .sdk(Api::StartExecution, || request.clone().send())
+            .await?;
         Ok((answer.execution_arn, moment_ms(&answer.start_date)))
     }
 
     /// RedriveExecution; `token` makes trying again safe.
     pub async fn redrive(&self, arn: &str, token: &str) -> Result<(), AwsError> {
-        let request = self.client
+        let request = self
+            .client
             .redrive_execution()
             .execution_arn(arn)
             .client_token(token);
-        self.calls.sdk(Api::RedriveExecution, || request.clone().send()).await?;
+        self.calls
+            .sdk(Api::RedriveExecution, || request.clone().send())
+            .await?;
         Ok(())
     }
 
     /// StopExecution; stopping one that has ended is no error on AWS either.
     pub async fn stop(&self, arn: &str, error: &str, cause: &str) -> Result<(), AwsError> {
-        let request = self.client
+        let request = self
+            .client
             .stop_execution()
             .execution_arn(arn)
             .error(error)
             .cause(cause);
-        self.calls.sdk(Api::StopExecution, || request.clone().send()).await?;
+        self.calls
+            .sdk(Api::StopExecution, || request.clone().send())
+            .await?;
         Ok(())
     }
 
     /// DescribeExecution.
     pub async fn describe(&self, arn: &str, now_ms: i64) -> Result<StatusChange, AwsError> {
-        let request = self
-            .client
-            .describe_execution()
-            .execution_arn(arn);
-        let answer = self.calls.sdk(Api::DescribeExecution, || request.clone().send()).await?;
+        let request = self.client.describe_execution().execution_arn(arn);
+        let answer = self
+            .calls
+            .sdk(Api::DescribeExecution, || request.clone().send())
+            .await?;
         Ok(StatusChange {
             arn: answer.execution_arn,
             status: match answer.status {
@@ -114,13 +123,20 @@ impl States {
         })
     }
 
-    /// The definition that an execution runs, which may be older than its state machine's.
+    /// The definition that an execution runs, which may be older than its state machine's. AWS answers one such
+    /// call a second: fails where it would have to wait, so that histories do not wait behind it.
     pub async fn definition(&self, arn: &str) -> Result<String, AwsError> {
         let request = self
             .client
             .describe_state_machine_for_execution()
             .execution_arn(arn);
-        let answer = self.calls.sdk(Api::DescribeStateMachineForExecution, || request.clone().send()).await?;
+        let answer = self
+            .calls
+            .hasty()
+            .sdk(Api::DescribeStateMachineForExecution, || {
+                request.clone().send()
+            })
+            .await?;
         Ok(answer.definition)
     }
 
@@ -139,7 +155,10 @@ impl States {
             .include_execution_data(true)
             .max_results(HISTORY_PAGE_MAX)
             .set_next_token(next);
-        let answer = self.calls.sdk(Api::GetExecutionHistory, || request.clone().send()).await?;
+        let answer = self
+            .calls
+            .sdk(Api::GetExecutionHistory, || request.clone().send())
+            .await?;
         Ok(HistoryPage {
             events: answer.events.into_iter().filter_map(event_of).collect(),
             next: answer.next_token,

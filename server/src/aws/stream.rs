@@ -93,7 +93,10 @@ impl Stream {
             .shard_id(shard)
             .shard_iterator_type(kind)
             .set_starting_sequence_number(sequence);
-        let answer = self.calls.sdk(Api::GetShardIterator, || request.clone().send()).await?;
+        let answer = self
+            .calls
+            .sdk(Api::GetShardIterator, || request.clone().send())
+            .await?;
         Ok(answer.shard_iterator)
     }
 
@@ -104,7 +107,10 @@ impl Stream {
             .get_records()
             .shard_iterator(iterator)
             .limit(RECORDS_MAX);
-        let answer = self.calls.sdk(Api::GetRecords, || request.clone().send()).await?;
+        let answer = self
+            .calls
+            .sdk(Api::GetRecords, || request.clone().send())
+            .await?;
         Ok(Records {
             sequence: answer
                 .records

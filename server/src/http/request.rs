@@ -37,7 +37,11 @@ impl<S: Sync> FromRequestParts<S> for RequestId {
 
 /// Gives each request an id and a span, and each answer its header. Logs the path without its query, which may
 /// hold an address with a signature.
-pub(super) async fn identify(State(edge): State<Edge>, mut request: Request, next: Next) -> Response {
+pub(super) async fn identify(
+    State(edge): State<Edge>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let id = Uuid::now_v7().to_string();
     let started = Instant::now();
     let method = request.method().clone();

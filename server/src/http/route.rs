@@ -6,7 +6,9 @@ use axum::{
     routing::{MethodRouter, get, post},
 };
 
-use super::{Edge, artifact, cold_start, form, health, image, job, live, metrics, openapi, page, site};
+use super::{
+    Edge, artifact, cold_start, form, health, image, job, live, metrics, openapi, page, site,
+};
 
 /// Who may call a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -50,7 +50,13 @@ mod tests {
         testing_submit(&store, 7).await;
         testing_submit(&store, 5).await;
         let backlog = store.backlog().await.unwrap();
-        assert_eq!((backlog.outbox_rows, backlog.outbox_oldest_ms), (2, Some(5)));
-        assert_eq!((backlog.histories_unread, backlog.executions_running), (0, 0));
+        assert_eq!(
+            (backlog.outbox_rows, backlog.outbox_oldest_ms),
+            (2, Some(5))
+        );
+        assert_eq!(
+            (backlog.histories_unread, backlog.executions_running),
+            (0, 0)
+        );
     }
 }

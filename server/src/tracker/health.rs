@@ -14,7 +14,12 @@ pub(super) async fn run(control: Control) {
     loop {
         let result = round(&control).await;
         if pause
-            .after_round(&control, LOOK, "ask how much is in the status queue", result)
+            .after_round(
+                &control,
+                LOOK,
+                "ask how much is in the status queue",
+                result,
+            )
             .await
             .is_break()
         {

@@ -117,3 +117,6 @@ fn backoff(failures: u32, jitter: f64) -> Duration {
 
 /// A store failure in a loop's own words.
 type StoreResult<T> = Result<T, StoreError>;
+
+#[cfg(test)]
+mod tests;

@@ -123,7 +123,7 @@ fn change_of(body: &str, now_ms: i64) -> Option<(StatusChange, String)> {
     ))
 }
 
-async fn apply(control: &Control, message: &Message) -> Result<(), Failure> {
+pub(super) async fn apply(control: &Control, message: &Message) -> Result<(), Failure> {
     let Some((change, name)) = change_of(&message.body, clock::now().0) else {
         tracing::warn!("a message in the status queue is no status event; it is dropped");
         control.aws.metrics().event("malformed");

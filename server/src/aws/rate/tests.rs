@@ -52,7 +52,11 @@ async fn a_burst_passes_and_the_next_calls_wait_their_share() {
         assert_eq!((waited.as_millis() + 1) / 10 * 10, waited_ms);
     }
     tokio::time::advance(Duration::from_secs(3_600)).await;
-    assert_eq!(rate.level().tokens, 2.0, "an idle hour saves no more than a burst");
+    assert_eq!(
+        rate.level().tokens,
+        2.0,
+        "an idle hour saves no more than a burst"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -103,7 +107,10 @@ async fn who_was_away_has_saved_up_no_turns() {
     crowd.join(10, Caller::Tracker).await;
     crowd.join(10, Caller::Reconciler).await;
     let order = crowd.order().await;
-    let reconciler = order[..6].iter().filter(|name| **name == "reconciler").count();
+    let reconciler = order[..6]
+        .iter()
+        .filter(|name| **name == "reconciler")
+        .count();
     assert!((1..=3).contains(&reconciler), "{order:?}");
 }
 

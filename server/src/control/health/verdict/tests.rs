@@ -65,20 +65,42 @@ fn throttling_waits_and_names_the_service_and_the_time() {
 #[test]
 fn credentials_that_ran_out_are_told_apart_from_a_policy_that_lacks_an_action() {
     let expired = say(&[
-        (Api::StartExecution, AwsErrorKind::Throttled, "ThrottlingException"),
+        (
+            Api::StartExecution,
+            AwsErrorKind::Throttled,
+            "ThrottlingException",
+        ),
         (Api::ReceiveMessage, AwsErrorKind::Denied, "ExpiredToken"),
     ]);
     assert_eq!(expired.level, HealthLevel::Broken);
-    assert!(expired.sentence.contains("they have expired"), "{expired:?}");
+    assert!(
+        expired.sentence.contains("they have expired"),
+        "{expired:?}"
+    );
     let none = say(&[(Api::GetObject, AwsErrorKind::Denied, error::NO_CREDENTIALS)]);
-    assert!(none.sentence.contains("finds no AWS credentials"), "{none:?}");
+    assert!(
+        none.sentence.contains("finds no AWS credentials"),
+        "{none:?}"
+    );
     let policy = say(&[
-        (Api::StopExecution, AwsErrorKind::Denied, "AccessDeniedException"),
+        (
+            Api::StopExecution,
+            AwsErrorKind::Denied,
+            "AccessDeniedException",
+        ),
         (Api::UploadPart, AwsErrorKind::Denied, "AccessDenied"),
     ]);
-    assert!(policy.sentence.contains("call StopExecution and UploadPart since"), "{policy:?}");
+    assert!(
+        policy
+            .sentence
+            .contains("call StopExecution and UploadPart since"),
+        "{policy:?}"
+    );
     let advice = policy.advice.unwrap();
-    assert!(advice.contains("Allow states:StopExecution and s3:PutObject in"), "{advice}");
+    assert!(
+        advice.contains("Allow states:StopExecution and s3:PutObject in"),
+        "{advice}"
+    );
 }
 
 #[test]
@@ -86,7 +108,11 @@ fn one_service_that_is_away_is_not_aws() {
     let away = |api| (api, AwsErrorKind::Unreachable, "no answer");
     let one = say(&[away(Api::ReceiveMessage), away(Api::GetQueueAttributes)]);
     assert!(one.sentence.starts_with("SQS does not answer"), "{one:?}");
-    let all = say(&[away(Api::StartExecution), away(Api::ReceiveMessage), away(Api::ListShards)]);
+    let all = say(&[
+        away(Api::StartExecution),
+        away(Api::ReceiveMessage),
+        away(Api::ListShards),
+    ]);
     assert!(all.sentence.starts_with("AWS does not answer"), "{all:?}");
 }
 
