@@ -52,7 +52,7 @@ mod tests {
         let backlog = store.backlog().await.unwrap();
         assert_eq!(
             (backlog.outbox_rows, backlog.outbox_oldest_ms),
-            (2, Some(5))
+            (2, Some(5_000))
         );
         assert_eq!(
             (backlog.histories_unread, backlog.executions_running),
