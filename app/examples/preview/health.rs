@@ -44,12 +44,12 @@ pub fn verdict(shown: Shown) -> Verdict {
         Shown::Empty => (HealthLevel::Good, "Everything works.", ""),
         Shown::Away => (
             HealthLevel::Broken,
-            "AWS does not answer since 14:03 UTC: work waits, nothing is lost.",
+            "AWS has not answered since 14:03 UTC: work waits, nothing is lost.",
             "See that the server reaches the network. Gantry goes on by itself once AWS answers.",
         ),
         Shown::Stale => (
             HealthLevel::Broken,
-            "AWS refuses Gantry's credentials since 14:03 UTC, they have expired: work waits for new ones, nothing is lost.",
+            "AWS has refused Gantry's credentials since 14:03 UTC, as they have expired: work waits for new ones, nothing is lost.",
             "Renew them where the server runs. Gantry tries again by itself.",
         ),
     };

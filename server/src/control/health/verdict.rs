@@ -10,7 +10,7 @@ use crate::aws::{Api, ApiReport, error};
 const OUTBOX_LATE_MS: i64 = 60_000;
 /// How far behind the telemetry stream's reader may be.
 const LAG_LATE_MS: u64 = 60_000;
-/// Services that do not answer before it is AWS that does not.
+/// Services in trouble from which on it is AWS that is.
 const SERVICES_MANY: usize = 3;
 
 /// What is true now; `now_ms` is the moment.
@@ -68,7 +68,7 @@ fn store(signs: &Inner, now_ms: i64) -> Option<Verdict> {
     let since_ms = signs.store_away_since_ms?;
     let since = since_text(since_ms, now_ms);
     Some(broken(
-        format!("The database does not answer {since}: nothing can be submitted or shown."),
+        format!("The database has not answered {since}: nothing can be submitted or shown."),
         "See that it runs, that its disk has room, and that DATABASE_URL names it; the server's log has the cause.",
         since_ms,
     ))
@@ -84,28 +84,28 @@ fn denied(troubles: &[Trouble], now_ms: i64) -> Option<Verdict> {
     Some(match code {
         Some(error::NO_CREDENTIALS) => broken(
             format!(
-                "Gantry finds no AWS credentials {since}: work waits for them, nothing is lost."
+                "Gantry has found no AWS credentials {since}: work waits for them, nothing is lost."
             ),
             "Give the server a role, or set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and start it again.",
             since_ms,
         ),
         Some(code) if error::is_expired(code) => broken(
             format!(
-                "AWS refuses Gantry's credentials {since}, they have expired: work waits for new ones, nothing is lost."
+                "AWS has refused Gantry's credentials {since}, as they have expired: work waits for new ones, nothing is lost."
             ),
             "Renew them where the server runs (its role, or aws sso login for a profile). Gantry tries again by itself; credentials in environment variables need a new start.",
             since_ms,
         ),
         Some(code) => broken(
             format!(
-                "AWS refuses Gantry's credentials {since} ({code}): work waits for others, nothing is lost."
+                "AWS has refused Gantry's credentials {since} ({code}): work waits for others, nothing is lost."
             ),
             "See which account, region and keys the server was given, and that its clock is right.",
             since_ms,
         ),
         None => broken(
             format!(
-                "AWS does not let Gantry call {} {since}: what needs it waits, nothing is lost.",
+                "AWS has not let Gantry call {} {since}: what needs it waits, nothing is lost.",
                 names(troubles)
             ),
             format!(
@@ -121,14 +121,9 @@ fn unreachable(troubles: &[Trouble], now_ms: i64) -> Option<Verdict> {
     let since_ms = first(troubles)?;
     let since = since_text(since_ms, now_ms);
     let services = services(troubles);
-    let who = if services.len() >= SERVICES_MANY {
-        "AWS does".to_owned()
-    } else {
-        let verb = if services.len() == 1 { "does" } else { "do" };
-        format!("{} {verb}", listed(&services))
-    };
+    let who = who(&services, "has", "have");
     Some(broken(
-        format!("{who} not answer {since}: work waits, nothing is lost."),
+        format!("{who} not answered {since}: work waits, nothing is lost."),
         "See that the server reaches the network and what AWS_ENDPOINT_URL says, then https://health.aws.amazon.com/health/status. Gantry goes on by itself once AWS answers.",
         since_ms,
     ))
@@ -137,11 +132,10 @@ fn unreachable(troubles: &[Trouble], now_ms: i64) -> Option<Verdict> {
 fn throttled(troubles: &[Trouble], now_ms: i64) -> Option<Verdict> {
     let since_ms = first(troubles)?;
     let services = services(troubles);
-    let verb = if services.len() == 1 { "asks" } else { "ask" };
     Some(waiting(
         format!(
-            "{} {verb} to call less often {}: work waits, nothing is lost.",
-            listed(&services),
+            "{} to call less often {}: work waits, nothing is lost.",
+            who(&services, "asks", "ask"),
             since_text(since_ms, now_ms)
         ),
         "Nothing has to be done. If it comes often, ask AWS for a higher quota and set it in GANTRY_AWS_RATES, or see who else calls AWS from this account.",
@@ -186,6 +180,15 @@ fn services(troubles: &[Trouble]) -> Vec<&'static str> {
         .collect();
     services.dedup();
     services
+}
+
+/// Some services, or AWS when they are many, with a verb.
+fn who(services: &[&str], one: &str, many: &str) -> String {
+    match services.len() {
+        1 => format!("{} {one}", services[0]),
+        SERVICES_MANY.. => format!("AWS {one}"),
+        _ => format!("{} {many}", listed(services)),
+    }
 }
 
 fn names(troubles: &[Trouble]) -> String {

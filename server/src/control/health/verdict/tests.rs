@@ -74,12 +74,12 @@ fn credentials_that_ran_out_are_told_apart_from_a_policy_that_lacks_an_action() 
     ]);
     assert_eq!(expired.level, HealthLevel::Broken);
     assert!(
-        expired.sentence.contains("they have expired"),
+        expired.sentence.contains("as they have expired"),
         "{expired:?}"
     );
     let none = say(&[(Api::GetObject, AwsErrorKind::Denied, error::NO_CREDENTIALS)]);
     assert!(
-        none.sentence.contains("finds no AWS credentials"),
+        none.sentence.contains("found no AWS credentials"),
         "{none:?}"
     );
     let policy = say(&[
@@ -107,13 +107,13 @@ fn credentials_that_ran_out_are_told_apart_from_a_policy_that_lacks_an_action() 
 fn one_service_that_is_away_is_not_aws() {
     let away = |api| (api, AwsErrorKind::Unreachable, "no answer");
     let one = say(&[away(Api::ReceiveMessage), away(Api::GetQueueAttributes)]);
-    assert!(one.sentence.starts_with("SQS does not answer"), "{one:?}");
+    assert!(one.sentence.starts_with("SQS has not answered"), "{one:?}");
     let all = say(&[
         away(Api::StartExecution),
         away(Api::ReceiveMessage),
         away(Api::ListShards),
     ]);
-    assert!(all.sentence.starts_with("AWS does not answer"), "{all:?}");
+    assert!(all.sentence.starts_with("AWS has not answered"), "{all:?}");
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn what_waits_long_is_told_with_its_number() {
     let late = verdict(&[], &signs, NOW_MS);
     assert_eq!(
         late.sentence,
-        "3 promised calls wait since 2026-11-25 12:10 UTC."
+        "3 promised calls have waited since 2026-11-25 12:10 UTC."
     );
     signs.store_away_since_ms = Some(SINCE_MS);
     assert_eq!(verdict(&[], &signs, NOW_MS).level, HealthLevel::Broken);
