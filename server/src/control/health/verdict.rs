@@ -147,8 +147,8 @@ fn late(signs: &Inner, now_ms: i64) -> Option<Verdict> {
     let oldest = signs.backlog.outbox_oldest_ms;
     if let Some(since_ms) = oldest.filter(|at| now_ms - at > OUTBOX_LATE_MS) {
         let calls = match signs.backlog.outbox_rows {
-            1 => "1 promised call waits".to_owned(),
-            rows => format!("{rows} promised calls wait"),
+            1 => "1 promised call has waited".to_owned(),
+            rows => format!("{rows} promised calls have waited"),
         };
         return Some(waiting(
             format!("{calls} {}.", since_text(since_ms, now_ms)),
