@@ -115,8 +115,8 @@ apis! {
     DescribeExecution "Step Functions" DescribeExecution 300 / 15 elsewhere 250 / 10;
     DescribeStateMachineForExecution "Step Functions" DescribeStateMachineForExecution 200 / 1;
     GetExecutionHistory "Step Functions" GetExecutionHistory 400 / 20;
-    ReceiveMessage "SQS" ReceiveMessage 100 / 50;
-    DeleteMessageBatch "SQS" DeleteMessageBatch 100 / 50;
+    ReceiveMessage "SQS" ReceiveMessage 1_000 / 1_000;
+    DeleteMessageBatch "SQS" DeleteMessageBatch 1_000 / 1_000;
     GetQueueAttributes "SQS" GetQueueAttributes 10 / 5;
     ListShards "Kinesis" ListShards 100 / 10;
     GetShardIterator "Kinesis" GetShardIterator 1_000 / 500;
