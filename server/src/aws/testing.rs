@@ -2,12 +2,12 @@
 //! The real clients speak to it. Owns no semantics: for those there is `local`.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::{Arc, Mutex},
     time::Duration,
 };
 
-use aws_config::{Region, timeout::TimeoutConfig};
+use aws_config::{ConfigLoader, Region, timeout::TimeoutConfig};
 use aws_credential_types::{
     Credentials,
     provider::{ProvideCredentials, SharedCredentialsProvider, error::CredentialsError, future},
@@ -45,6 +45,8 @@ struct Inner {
     script: Mutex<HashMap<&'static str, VecDeque<Answer>>>,
     /// Operations with their requests, in order.
     calls: Mutex<Vec<(String, Value)>>,
+    /// What succeeded, by operation and name, each once: a caller that did not hear an answer asks again.
+    done: Mutex<HashSet<(String, String)>>,
     succeeded: Semaphore,
 }
 
@@ -71,6 +73,7 @@ impl FakeAws {
         let inner = Arc::new(Inner {
             script: Mutex::default(),
             calls: Mutex::default(),
+            done: Mutex::default(),
             succeeded: Semaphore::new(0),
         });
         let router = Router::new().fallback(answer).with_state(inner.clone());
@@ -85,25 +88,31 @@ impl FakeAws {
         next.extend(answers.iter().cloned());
     }
 
-    /// The real clients, pointed here.
-    pub(crate) async fn clients(&self, config: &Config) -> Aws {
-        self.clients_signed(config, true).await
-    }
-
-    /// The same, with or without credentials.
-    pub(crate) async fn clients_signed(&self, config: &Config, is_signed: bool) -> Aws {
-        let shared = Aws::settings()
+    /// The real clients' settings, pointed here.
+    fn settings(&self, is_signed: bool) -> ConfigLoader {
+        Aws::settings()
             .endpoint_url(&self.url)
             .region(Region::new("us-east-1"))
             .credentials_provider(SharedCredentialsProvider::new(Signer(is_signed)))
-            .timeout_config(
-                TimeoutConfig::builder()
-                    .operation_attempt_timeout(Duration::from_millis(300))
-                    .build(),
-            )
-            .load()
-            .await;
-        Aws::with(&shared, config)
+    }
+
+    /// The real clients.
+    pub(crate) async fn clients(&self, config: &Config) -> Aws {
+        Aws::with(&self.settings(true).load().await, config)
+    }
+
+    /// The same without credentials.
+    pub(crate) async fn clients_unsigned(&self, config: &Config) -> Aws {
+        Aws::with(&self.settings(false).load().await, config)
+    }
+
+    /// The same with less patience than is good, for tests of silence.
+    pub(crate) async fn clients_impatient(&self, config: &Config) -> Aws {
+        let timeouts = TimeoutConfig::builder()
+            .operation_attempt_timeout(Duration::from_millis(500))
+            .build();
+        let settings = self.settings(true).timeout_config(timeouts);
+        Aws::with(&settings.load().await, config)
     }
 
     /// Requests of an operation so far.
@@ -118,7 +127,7 @@ impl FakeAws {
         self.inner.calls.lock().unwrap().len()
     }
 
-    /// Waits until so many calls more have succeeded.
+    /// Waits until so many more calls that differ in operation or name have succeeded.
     pub(crate) async fn succeeded(&self, count: u32) {
         let permits = self.inner.succeeded.acquire_many(count).await.unwrap();
         permits.forget();
@@ -157,7 +166,10 @@ async fn answer(State(fake): State<Arc<Inner>>, request: Request) -> Response {
         }
         Some(Answer::Silence) => std::future::pending().await,
         None => {
-            fake.succeeded.add_permits(1);
+            let name = request["name"].as_str().unwrap_or_default().to_owned();
+            if fake.done.lock().unwrap().insert((operation.clone(), name)) {
+                fake.succeeded.add_permits(1);
+            }
             success(&operation, &request)
         }
     }

@@ -53,7 +53,8 @@ async fn attempts_have_an_end() {
 
 #[tokio::test]
 async fn silence_is_unreachable_and_says_so() {
-    let (fake, aws, _) = fake().await;
+    let (fake, _, config) = fake().await;
+    let aws = fake.clients_impatient(&config).await;
     fake.script(
         "GetQueueAttributes",
         &[Answer::Silence, Answer::Silence, Answer::Silence],
@@ -93,7 +94,7 @@ async fn credentials_that_ran_out_are_not_tried_again_at_once() {
 #[tokio::test]
 async fn no_credentials_are_told_apart_from_no_answer() {
     let (fake, _, config) = fake().await;
-    let aws = fake.clients_signed(&config, false).await;
+    let aws = fake.clients_unsigned(&config).await;
     let error = aws.states.start("job-1", "{}").await.unwrap_err();
     assert_eq!(
         (error.kind, error.said()),

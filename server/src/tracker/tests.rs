@@ -35,7 +35,8 @@ async fn state(control: &Control, operation: &str) -> ApiState {
 #[tokio::test]
 async fn no_start_is_lost_to_throttling_faults_silence_or_expired_credentials() {
     let fake = FakeAws::start().await;
-    let (_folder, control) = control(&fake).await;
+    let (_folder, mut control) = control(&fake).await;
+    control.aws = fake.clients_impatient(&control.config).await;
     let mut jobs = BTreeSet::new();
     for at in 1..=4 {
         jobs.insert(store::testing_submit(&control.store, at).await.to_string());
