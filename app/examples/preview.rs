@@ -22,6 +22,8 @@ use backend::{Preview, Shown};
 mod backend;
 #[path = "preview/deploy.rs"]
 mod deploy;
+#[path = "preview/health.rs"]
+mod health;
 #[path = "preview/jobs.rs"]
 mod jobs;
 #[path = "preview/states.rs"]

@@ -13,8 +13,8 @@ use std::{
 
 use asl::layout::Layout;
 use model::{
-    ApiError, Bulk, BulkItemState, BulkView, ColdStartView, ImageView, JobFilter, JobId, JobPage,
-    JobView, StateDetail,
+    ApiError, Bulk, BulkItemState, BulkView, ColdStartView, HealthView, ImageView, JobFilter,
+    JobId, JobPage, JobView, StateDetail, Verdict,
 };
 
 /// An answer of the [`Backend`] under way.
@@ -44,6 +44,10 @@ pub trait Backend: Send + Sync {
         base: Option<String>,
         candidate: Option<String>,
     ) -> Reply<'_, ColdStartView>;
+    /// How Gantry is, in full.
+    fn health(&self) -> Reply<'_, HealthView>;
+    /// The same in one sentence, at once: every page has a mark of it.
+    fn verdict(&self) -> Verdict;
 }
 
 /// The [`Backend`] as pages find it in their context.

@@ -8,10 +8,23 @@ use leptos_router::{
     path,
 };
 
-use crate::pages::{
-    bulk::BulkPage, bulks::BulksPage, cold_starts::ColdStartsPage, images::ImagesPage,
-    job::JobPage, jobs::JobsPage, new_bulk::NewBulkPage, new_job::NewJobPage,
-    not_found::NotFoundPage,
+use model::{HealthLevel, Verdict};
+
+use crate::{
+    backend::SharedBackend,
+    components::status::icon,
+    pages::{
+        bulk::BulkPage,
+        bulks::BulksPage,
+        cold_starts::ColdStartsPage,
+        health::{HealthPage, level_tone},
+        images::ImagesPage,
+        job::JobPage,
+        jobs::JobsPage,
+        new_bulk::NewBulkPage,
+        new_job::NewJobPage,
+        not_found::NotFoundPage,
+    },
 };
 
 /// The whole document. Wants a [`crate::backend::SharedBackend`] and a [`crate::backend::PageStatus`] in context.
@@ -55,10 +68,26 @@ fn App() -> impl IntoView {
                     <Route path=path!("/bulks/:id") view=BulkPage />
                     <Route path=path!("/images") view=ImagesPage />
                     <Route path=path!("/cold-starts") view=ColdStartsPage />
+                    <Route path=path!("/health") view=HealthPage />
                 </FlatRoutes>
             </main>
         </Router>
     }
+}
+
+/// The mark beside Health: there when something is wrong, with the sentence for whoever hovers or listens.
+fn mark(verdict: &Verdict) -> AnyView {
+    if verdict.level == HealthLevel::Good {
+        return view! { <span id="health-mark" class="mark"></span> }.into_any();
+    }
+    let tone = level_tone(verdict.level);
+    view! {
+        <span id="health-mark" class=format!("mark {}", tone.class()) title=verdict.sentence.clone()>
+            {icon(tone)}
+            <span class="sr">": " {verdict.sentence.clone()}</span>
+        </span>
+    }
+    .into_any()
 }
 
 #[component]
@@ -80,6 +109,15 @@ fn Navigation() -> impl IntoView {
             </li>
         }
     };
+    // None while the server only lists its routes.
+    let verdict = use_context::<SharedBackend>().map(|backend| backend.verdict());
+    let health = view! {
+        <li>
+            <a href="/health" aria-current=(path == "/health").then_some("page")>
+                "Health" {verdict.as_ref().map(mark)}
+            </a>
+        </li>
+    };
     view! {
         <header class="top">
             <a class="brand" href="/jobs">
@@ -91,7 +129,7 @@ fn Navigation() -> impl IntoView {
             <nav aria-label="Pages">
                 <ul>
                     {entry("/jobs", "Jobs")} {entry("/bulks", "Bulk")} {entry("/images", "Images")}
-                    {entry("/cold-starts", "Cold starts")}
+                    {entry("/cold-starts", "Cold starts")} {health}
                 </ul>
             </nav>
             <a

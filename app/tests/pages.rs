@@ -13,6 +13,8 @@ use backend::{Preview, Shown};
 mod backend;
 #[path = "../examples/preview/deploy.rs"]
 mod deploy;
+#[path = "../examples/preview/health.rs"]
+mod health;
 #[path = "../examples/preview/jobs.rs"]
 #[allow(dead_code, reason = "only the preview moves")]
 mod jobs;
@@ -298,4 +300,34 @@ async fn every_page_has_one_main_one_heading_and_a_way_past_the_navigation() {
         assert!(html.contains("<html lang=\"en\""), "{address}");
         assert!(!html.contains(" style="), "inline style on {address}");
     }
+}
+
+#[tokio::test]
+async fn health_says_what_is_wrong_and_every_page_has_its_mark() {
+    let (status, html) = get("/health", Shown::Full).await;
+    assert_eq!(status, 200);
+    let verdict = between(&html, "data-testid=\"verdict\"", "</section>");
+    assert!(verdict.contains("asks to call less often"), "{verdict}");
+    assert!(
+        verdict.contains("href=\"/jobs?status=queued\""),
+        "{verdict}"
+    );
+    // The operation in trouble comes first.
+    let first = between(&html, "data-testid=\"api\"", "</tr>");
+    assert!(
+        first.contains("StartExecution") && first.contains("ThrottlingException"),
+        "{first}"
+    );
+    let (_, jobs) = get("/jobs", Shown::Full).await;
+    let mark = between(&jobs, "id=\"health-mark\"", "</li>");
+    assert!(mark.contains("asks to call less often"), "{mark}");
+}
+
+#[tokio::test]
+async fn health_that_is_good_has_no_mark_and_nothing_to_press() {
+    let (_, html) = get("/health", Shown::Empty).await;
+    assert!(html.contains("Everything works."));
+    assert!(!html.contains("Look again"));
+    let mark = between(&html, "id=\"health-mark\"", "</li>");
+    assert!(!mark.contains("<svg"), "{mark}");
 }

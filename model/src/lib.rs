@@ -7,6 +7,7 @@ pub mod bulk;
 pub mod cold_start;
 pub mod error;
 pub mod execution;
+pub mod health;
 pub mod image;
 pub mod job;
 pub mod lineage;
@@ -24,6 +25,7 @@ pub use execution::{
     Attempt, BranchView, Execution, ExecutionStatus, IterationView, StateDetail, StateKind,
     StateStatus, StateView, VisitView,
 };
+pub use health::{ApiState, HealthLevel, HealthView, Verdict};
 pub use image::{FunctionUse, Image, ImageView, Layer};
 pub use job::{
     JobFilter, JobId, JobPage, JobStatus, JobSummary, JobView, PRIORITY_DEFAULT, PRIORITY_MAX,

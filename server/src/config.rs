@@ -3,6 +3,7 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
+use crate::aws::{RaisedQuota, api::RATES_WANTED};
 use crate::store::Backend;
 
 /// The largest upload when nothing else is set: 20 GiB.
@@ -33,6 +34,9 @@ pub struct Config {
     pub hosts: Vec<String>,
     /// `GANTRY_UPLOAD_BYTES_MAX`: the largest file a browser may upload.
     pub upload_bytes_max: u64,
+    /// `GANTRY_AWS_RATES`: quotas that AWS has raised (or that this server is to keep below), as bucket size and
+    /// refill a second: `StartExecution=2600/600,DescribeExecution=600/30`. What is not named has AWS's default.
+    pub aws_rates: Vec<RaisedQuota>,
 }
 
 /// A setting that is missing or cannot be right.
@@ -116,6 +120,16 @@ impl Config {
                 .parse()
                 .map_err(|_| invalid("GANTRY_UPLOAD_BYTES_MAX", text, "a whole number of bytes"))?,
         };
+        let aws_rates = optional("GANTRY_AWS_RATES")
+            .unwrap_or_default()
+            .split(',')
+            .filter(|entry| !entry.trim().is_empty())
+            .map(|entry| {
+                entry
+                    .parse()
+                    .map_err(|()| invalid("GANTRY_AWS_RATES", entry.to_owned(), RATES_WANTED))
+            })
+            .collect::<Result<_, _>>()?;
         Ok(Config {
             listen: address,
             database_url,
@@ -133,6 +147,7 @@ impl Config {
                 .filter(|host| !host.is_empty())
                 .collect(),
             upload_bytes_max,
+            aws_rates,
         })
     }
 }
@@ -196,6 +211,20 @@ mod tests {
         assert_eq!(config.upload_bytes_max, 20 << 30);
         let error = read(&[("GANTRY_BUCKET", " ")]).unwrap_err();
         assert!(error.starts_with("GANTRY_BUCKET is not set"), "{error}");
+    }
+
+    #[test]
+    fn raised_quotas_are_read_and_a_wrong_one_is_named() {
+        let config = read(&[(
+            "GANTRY_AWS_RATES",
+            "StartExecution=2600/600, StopExecution=9/9",
+        )]);
+        assert_eq!(config.unwrap().aws_rates.len(), 2);
+        let error = read(&[("GANTRY_AWS_RATES", "StartExecution=2600/600,Stop=9/9")]).unwrap_err();
+        assert!(
+            error.starts_with("GANTRY_AWS_RATES is “Stop=9/9”"),
+            "{error}"
+        );
     }
 
     #[test]

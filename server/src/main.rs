@@ -23,10 +23,10 @@ const LOG: &str = "info,sqlx=warn,aws=warn,aws_config=warn,hyper=warn";
 const ENDING: Duration = Duration::from_millis(1_200);
 
 fn main() -> ExitCode {
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOG)))
-        .init();
+    if let Err(problem) = log() {
+        eprintln!("gantry: {problem}");
+        return ExitCode::from(2);
+    }
     let started = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -44,6 +44,24 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// Begins to log on standard error, for people or (`GANTRY_LOG_FORMAT=json`) a JSON object a line for programs.
+fn log() -> Result<(), String> {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOG));
+    let lines = tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_env_filter(filter);
+    match std::env::var("GANTRY_LOG_FORMAT").as_deref() {
+        Err(_) | Ok("" | "text") => lines.init(),
+        Ok("json") => lines.json().init(),
+        Ok(other) => {
+            return Err(format!(
+                "GANTRY_LOG_FORMAT is “{other}”, which is neither text nor json"
+            ));
+        }
+    }
+    Ok(())
 }
 
 async fn run() -> anyhow::Result<()> {

@@ -2,10 +2,11 @@
 
 use app::backend::{Backend, Reply};
 use model::{
-    ApiError, ColdStartView, ErrorCode, ImageView, JobFilter, JobId, JobPage, JobView, StateDetail,
+    ApiError, ColdStartView, ErrorCode, HealthView, ImageView, JobFilter, JobId, JobPage, JobView,
+    StateDetail, Verdict,
 };
 
-use super::{deploy, jobs};
+use super::{deploy, health, jobs};
 
 /// The media pipeline, as it is shipped.
 const DEFINITION: &str = include_str!("../../../pipelines/media.asl.json");
@@ -96,5 +97,15 @@ impl Backend for Preview {
             base,
             candidate,
         )))
+    }
+
+    fn health(&self) -> Reply<'_, HealthView> {
+        // Told by Gantry itself, whatever AWS does.
+        let view = health::view(self.0);
+        Box::pin(async move { Ok(view) })
+    }
+
+    fn verdict(&self) -> Verdict {
+        health::verdict(self.0)
     }
 }

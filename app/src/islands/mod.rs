@@ -4,4 +4,5 @@
 pub mod copy;
 pub mod job;
 pub mod jobs;
+pub mod refresh;
 pub mod upload;

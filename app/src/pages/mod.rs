@@ -4,6 +4,7 @@
 pub mod bulk;
 pub mod bulks;
 pub mod cold_starts;
+pub mod health;
 pub mod images;
 pub mod job;
 pub mod jobs;

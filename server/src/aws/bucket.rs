@@ -7,21 +7,21 @@ use aws_config::SdkConfig;
 use aws_sdk_s3::{
     Client,
     config::timeout::TimeoutConfig,
-    operation::get_object::GetObjectError,
     primitives::{ByteStream, SdkBody},
     types::{CompletedMultipartUpload, CompletedPart},
 };
 use bytes::Bytes;
 
-use super::{AwsError, moment_ms};
+use super::{Api, AwsError, call::Calls, moment_ms};
 
-/// Until an object's first byte, all attempts together: a browser waits for it.
-const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
+/// Until an object's first byte, of one attempt: a browser waits for it.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The bucket.
 #[derive(Debug, Clone)]
 pub struct Bucket {
     client: Client,
+    pub(super) calls: Calls,
     name: String,
 }
 
@@ -74,12 +74,13 @@ pub struct ListedObject {
 }
 
 impl Bucket {
-    pub(super) fn new(shared: &SdkConfig, name: &str, path_style: bool) -> Bucket {
+    pub(super) fn new(shared: &SdkConfig, calls: Calls, name: &str, path_style: bool) -> Bucket {
         let config = aws_sdk_s3::config::Builder::from(shared)
             .force_path_style(path_style)
             .build();
         Bucket {
             client: Client::from_conf(config),
+            calls,
             name: name.to_owned(),
         }
     }
@@ -89,52 +90,38 @@ impl Bucket {
         &self.name
     }
 
-    /// Whether the bucket answers.
-    pub async fn check(&self) -> Result<(), AwsError> {
-        self.client
-            .head_bucket()
-            .bucket(&self.name)
-            .send()
-            .await
-            .map_err(|error| AwsError::new("HeadBucket", error))?;
-        Ok(())
-    }
-
     /// Begins to fetch an object.
     pub async fn fetch(&self, key: &str, request: FetchRequest) -> Result<Fetched, AwsError> {
-        let answer = self
+        let request = self
             .client
             .get_object()
             .bucket(&self.name)
             .key(key)
             .set_range(request.range)
-            .set_if_none_match(request.if_none_match)
-            .customize()
-            .config_override(
-                aws_sdk_s3::config::Config::builder().timeout_config(
-                    TimeoutConfig::builder()
-                        .operation_timeout(FETCH_TIMEOUT)
-                        .build(),
-                ),
-            )
-            .send()
-            .await;
+            .set_if_none_match(request.if_none_match);
+        let answer = self.calls.sdk(Api::GetObject, || {
+            request
+                .clone()
+                .customize()
+                .config_override(
+                    aws_sdk_s3::config::Config::builder().timeout_config(
+                        TimeoutConfig::builder()
+                            .operation_timeout(FETCH_TIMEOUT)
+                            .build(),
+                    ),
+                )
+                .send()
+        });
+        let answer = answer.await;
         let answer = match answer {
             Ok(answer) => answer,
             Err(error) => {
-                let status = error.raw_response().map(|raw| raw.status().as_u16());
-                if status == Some(304) {
-                    return Ok(Fetched::NotModified);
-                }
-                if status == Some(416) {
-                    return Ok(Fetched::OutOfRange);
-                }
-                if matches!(error.as_service_error(), Some(GetObjectError::NoSuchKey(_)))
-                    || status == Some(404)
-                {
-                    return Ok(Fetched::Missing);
-                }
-                return Err(AwsError::new("GetObject", error));
+                return match error.status {
+                    Some(304) => Ok(Fetched::NotModified),
+                    Some(416) => Ok(Fetched::OutOfRange),
+                    Some(404) if !error.is("NoSuchBucket") => Ok(Fetched::Missing),
+                    _ => Err(error),
+                };
             }
         };
         Ok(Fetched::Object {
@@ -153,16 +140,30 @@ impl Bucket {
     pub async fn read(&self, key: &str, bytes_max: u64) -> Result<Option<Bytes>, AwsError> {
         match self.fetch(key, FetchRequest::default()).await? {
             Fetched::Object { bytes, .. } if bytes > bytes_max => Err(AwsError::unreadable(
-                "GetObject",
+                Api::GetObject,
                 format!("{key} has {bytes} bytes, more than {bytes_max}"),
             )),
             Fetched::Object { body, .. } => ByteStream::new(body)
                 .collect()
                 .await
                 .map(|body| Some(body.into_bytes()))
-                .map_err(|error| AwsError::unreadable("GetObject", error)),
+                .map_err(|error| AwsError::unreachable(Api::GetObject, error)),
             _ => Ok(None),
         }
+    }
+
+    /// PutObject: a small object whole.
+    pub async fn write(&self, key: &str, body: Bytes) -> Result<(), AwsError> {
+        let request = || {
+            self.client
+                .put_object()
+                .bucket(&self.name)
+                .key(key)
+                .body(ByteStream::from(body.clone()))
+                .send()
+        };
+        self.calls.sdk(Api::PutObject, request).await?;
+        Ok(())
     }
 
     /// ListObjectsV2: a page of the objects under a prefix, of any bucket that these credentials may list.
@@ -172,15 +173,16 @@ impl Bucket {
         prefix: &str,
         token: Option<&str>,
     ) -> Result<Listed, AwsError> {
-        let answer = self
+        let request = self
             .client
             .list_objects_v2()
             .bucket(bucket)
             .prefix(prefix)
-            .set_continuation_token(token.map(str::to_owned))
-            .send()
-            .await
-            .map_err(|error| AwsError::new("ListObjectsV2", error))?;
+            .set_continuation_token(token.map(str::to_owned));
+        let answer = self
+            .calls
+            .sdk(Api::ListObjectsV2, || request.clone().send())
+            .await?;
         Ok(Listed {
             objects: answer
                 .contents
@@ -199,17 +201,18 @@ impl Bucket {
 
     /// CreateMultipartUpload.
     pub async fn begin(&self, key: &str) -> Result<Upload, AwsError> {
-        let answer = self
+        let request = self
             .client
             .create_multipart_upload()
             .bucket(&self.name)
-            .key(key)
-            .send()
-            .await
-            .map_err(|error| AwsError::new("CreateMultipartUpload", error))?;
+            .key(key);
+        let answer = self
+            .calls
+            .sdk(Api::CreateMultipartUpload, || request.clone().send())
+            .await?;
         let id = answer
             .upload_id
-            .ok_or_else(|| AwsError::unreadable("CreateMultipartUpload", "no uploadId"))?;
+            .ok_or_else(|| AwsError::unreadable(Api::CreateMultipartUpload, "no uploadId"))?;
         Ok(Upload {
             key: key.to_owned(),
             id,
@@ -223,17 +226,17 @@ impl Bucket {
         number: i32,
         data: Bytes,
     ) -> Result<CompletedPart, AwsError> {
-        let answer = self
-            .client
-            .upload_part()
-            .bucket(&self.name)
-            .key(&upload.key)
-            .upload_id(&upload.id)
-            .part_number(number)
-            .body(ByteStream::from(data))
-            .send()
-            .await
-            .map_err(|error| AwsError::new("UploadPart", error))?;
+        let answer = self.calls.sdk(Api::UploadPart, || {
+            self.client
+                .upload_part()
+                .bucket(&self.name)
+                .key(&upload.key)
+                .upload_id(&upload.id)
+                .part_number(number)
+                .body(ByteStream::from(data.clone()))
+                .send()
+        });
+        let answer = answer.await?;
         Ok(CompletedPart::builder()
             .part_number(number)
             .set_e_tag(answer.e_tag)
@@ -247,7 +250,8 @@ impl Bucket {
         upload: &Upload,
         parts: Vec<CompletedPart>,
     ) -> Result<(), AwsError> {
-        self.client
+        let request = self
+            .client
             .complete_multipart_upload()
             .bucket(&self.name)
             .key(&upload.key)
@@ -256,24 +260,25 @@ impl Bucket {
                 CompletedMultipartUpload::builder()
                     .set_parts(Some(parts))
                     .build(),
-            )
-            .send()
-            .await
-            .map_err(|error| AwsError::new("CompleteMultipartUpload", error))?;
+            );
+        self.calls
+            .sdk(Api::CompleteMultipartUpload, || request.clone().send())
+            .await?;
         Ok(())
     }
 
     /// AbortMultipartUpload; one that is gone already is as good.
     pub async fn abort(&self, upload: &Upload) -> Result<(), AwsError> {
-        let answer = self
+        let request = self
             .client
             .abort_multipart_upload()
             .bucket(&self.name)
             .key(&upload.key)
-            .upload_id(&upload.id)
-            .send()
-            .await
-            .map_err(|error| AwsError::new("AbortMultipartUpload", error));
+            .upload_id(&upload.id);
+        let answer = self
+            .calls
+            .sdk(Api::AbortMultipartUpload, || request.clone().send())
+            .await;
         match answer {
             Err(error) if !error.is("NoSuchUpload") => Err(error),
             _ => Ok(()),
@@ -282,13 +287,10 @@ impl Bucket {
 
     /// DeleteObject; S3 does not mind when there is none.
     pub async fn delete(&self, key: &str) -> Result<(), AwsError> {
-        self.client
-            .delete_object()
-            .bucket(&self.name)
-            .key(key)
-            .send()
-            .await
-            .map_err(|error| AwsError::new("DeleteObject", error))?;
+        let request = self.client.delete_object().bucket(&self.name).key(key);
+        self.calls
+            .sdk(Api::DeleteObject, || request.clone().send())
+            .await?;
         Ok(())
     }
 }

@@ -4,16 +4,13 @@
 use aws_config::SdkConfig;
 use aws_sdk_lambda::{Client, types::PackageType};
 
-use super::{AwsError, rate::Rate};
+use super::{Api, AwsError, call::Calls};
 
 /// Lambda's control plane.
 #[derive(Debug, Clone)]
 pub struct Functions {
     client: Client,
-    /// GetFunction: 100 requests a second; the rest of the control plane 15 together.
-    /// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>
-    get: Rate,
-    control: Rate,
+    pub(super) calls: Calls,
 }
 
 /// A version of a function made from an image.
@@ -25,11 +22,10 @@ pub struct FunctionVersion {
 }
 
 impl Functions {
-    pub(super) fn new(shared: &SdkConfig) -> Functions {
+    pub(super) fn new(shared: &SdkConfig, calls: Calls) -> Functions {
         Functions {
             client: Client::new(shared),
-            get: Rate::new(100, 100),
-            control: Rate::new(15, 15),
+            calls,
         }
     }
 
@@ -38,14 +34,11 @@ impl Functions {
         let mut names = Vec::new();
         let mut marker = None;
         loop {
-            self.control.turn().await;
+            let request = self.client.list_functions().set_marker(marker);
             let answer = self
-                .client
-                .list_functions()
-                .set_marker(marker)
-                .send()
-                .await
-                .map_err(|error| AwsError::new("ListFunctions", error))?;
+                .calls
+                .sdk(Api::ListFunctions, || request.clone().send())
+                .await?;
             names.extend(
                 answer
                     .functions
@@ -66,15 +59,15 @@ impl Functions {
         let mut versions = Vec::new();
         let mut marker = None;
         loop {
-            self.control.turn().await;
-            let answer = self
+            let request = self
                 .client
                 .list_versions_by_function()
                 .function_name(function)
-                .set_marker(marker)
-                .send()
-                .await
-                .map_err(|error| AwsError::new("ListVersionsByFunction", error))?;
+                .set_marker(marker);
+            let answer = self
+                .calls
+                .sdk(Api::ListVersionsByFunction, || request.clone().send())
+                .await?;
             versions.extend(answer.versions.unwrap_or_default().into_iter().filter_map(
                 |version| {
                     Some(FunctionVersion {
@@ -95,15 +88,15 @@ impl Functions {
         let mut aliases = Vec::new();
         let mut marker = None;
         loop {
-            self.control.turn().await;
-            let answer = self
+            let request = self
                 .client
                 .list_aliases()
                 .function_name(function)
-                .set_marker(marker)
-                .send()
-                .await
-                .map_err(|error| AwsError::new("ListAliases", error))?;
+                .set_marker(marker);
+            let answer = self
+                .calls
+                .sdk(Api::ListAliases, || request.clone().send())
+                .await?;
             for alias in answer.aliases.unwrap_or_default() {
                 let (Some(name), Some(version)) = (alias.name, alias.function_version) else {
                     continue;
@@ -124,15 +117,13 @@ impl Functions {
 
     /// The digest of the image that a version runs; none when the version is gone or is not of an image.
     pub async fn digest(&self, function: &str, version: &str) -> Result<Option<String>, AwsError> {
-        self.get.turn().await;
-        let answer = self
+        let request = self
             .client
             .get_function()
             .function_name(function)
-            .qualifier(version)
-            .send()
-            .await;
-        let answer = match answer.map_err(|error| AwsError::new("GetFunction", error)) {
+            .qualifier(version);
+        let answer = self.calls.sdk(Api::GetFunction, || request.clone().send());
+        let answer = match answer.await {
             Err(error) if error.is("ResourceNotFoundException") => return Ok(None),
             answer => answer?,
         };

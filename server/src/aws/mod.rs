@@ -1,34 +1,43 @@
 //! AWS, as far as Gantry calls it: one file per service, each a thin wrapper that speaks in Gantry's types
-//! and waits for the service's own token bucket. The endpoint comes from the environment alone
-//! (`AWS_ENDPOINT_URL`), so nothing here can tell a laptop from AWS. Owns no state but connections.
+//! and makes every call through [`call`], where budgets are kept. The endpoint comes from the environment alone
+//! (`AWS_ENDPOINT_URL`), so nothing here can tell a laptop from AWS. Owns connections, budgets and what is known
+//! of calls; leaves it to callers what a failure means for their work.
 
-use std::{error::Error, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
-use aws_sdk_sfn::error::{ProvideErrorMetadata, SdkError};
+use aws_config::{
+    BehaviorVersion, ConfigLoader, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig,
+};
 use aws_smithy_http_client::tls;
 
+pub mod api;
 mod bucket;
+mod call;
+pub mod error;
 mod functions;
 mod history;
 mod queue;
 mod rate;
+mod record;
 mod registry;
 mod states;
 mod stream;
 
+pub use api::{Api, Budget, Caller, RaisedQuota};
 pub use bucket::{Bucket, FetchRequest, Fetched, Listed, ListedObject, Upload};
+pub use call::ApiReport;
+pub use error::{AwsError, AwsErrorKind};
 pub use functions::{FunctionVersion, Functions};
 pub use history::event_of;
-pub use queue::{Message, Queue};
+pub use queue::{Message, Queue, QueueDepth};
+pub use record::{CallError, Outcome, Seen};
 pub use registry::{Registry, RegistryImage};
 pub use states::{HistoryPage, States};
 pub use stream::{Records, Stream};
 
-use crate::config::Config;
+use crate::{config::Config, metrics::Metrics};
+use call::Calls;
 
-/// Attempts of one call, the first included; whoever must not give up has an outbox or a loop of its own.
-const ATTEMPTS_MAX: u32 = 3;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Of one attempt. Longer than SQS's longest poll (20 s), long enough for a part over a slow line.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(60);
@@ -42,141 +51,74 @@ pub struct Aws {
     pub bucket: Bucket,
     pub registry: Registry,
     pub functions: Functions,
+    calls: Calls,
 }
 
 impl Aws {
     /// Makes clients; calls nobody. Region, credentials and endpoint come from the environment and the
     /// files that AWS's own tools read. <https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html>
     pub async fn connect(config: &Config) -> Aws {
+        Aws::with(&Aws::settings().load().await, config)
+    }
+
+    /// How every client calls, before region, credentials and endpoint are read.
+    fn settings() -> ConfigLoader {
         let http = aws_smithy_http_client::Builder::new()
             .tls_provider(tls::Provider::Rustls(
                 tls::rustls_provider::CryptoMode::Ring,
             ))
             .build_https();
-        let shared = aws_config::defaults(BehaviorVersion::v2026_01_12())
+        aws_config::defaults(BehaviorVersion::v2026_01_12())
             .http_client(http)
-            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS_MAX))
+            // An attempt of the SDK's own would ask no bucket.
+            .retry_config(RetryConfig::disabled())
             .timeout_config(
                 TimeoutConfig::builder()
                     .connect_timeout(CONNECT_TIMEOUT)
                     .operation_attempt_timeout(ATTEMPT_TIMEOUT)
                     .build(),
             )
-            .load()
-            .await;
-        Aws::with(&shared, config)
     }
 
     fn with(shared: &SdkConfig, config: &Config) -> Aws {
+        let region = shared.region().map_or("", |region| region.as_ref());
+        let calls = Calls::new(region, &config.aws_rates, Arc::default());
         Aws {
-            states: States::new(shared, &config.state_machine_arn),
-            queue: Queue::new(shared, &config.status_queue_url),
-            stream: Stream::new(shared, &config.telemetry_stream),
-            bucket: Bucket::new(shared, &config.bucket, config.s3_path_style),
-            registry: Registry::new(shared, &config.repository),
-            functions: Functions::new(shared),
-        }
-    }
-}
-
-/// What kind of failure a call met: decides whether to try again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AwsErrorKind {
-    /// No answer, or a fault of AWS's: try again later.
-    Unreachable,
-    /// AWS asks to call less often: try again later, and later each time.
-    Throttled,
-    /// AWS does not let this server do it: a person has to change a policy or credentials.
-    Denied,
-    /// AWS says no to this very request.
-    Refused,
-}
-
-/// A call to AWS that failed.
-#[derive(Debug, thiserror::Error)]
-#[error("{operation} failed: {}", code.as_deref().unwrap_or("no answer"))]
-pub struct AwsError {
-    /// AWS's name for the operation.
-    pub operation: &'static str,
-    /// AWS's error code, when AWS answered.
-    pub code: Option<String>,
-    pub kind: AwsErrorKind,
-    #[source]
-    source: Box<dyn Error + Send + Sync>,
-}
-
-/// Codes by which services ask for patience, from the SDK's own classification and each API's reference.
-const THROTTLING: [&str; 8] = [
-    "ThrottlingException",
-    "Throttling",
-    "TooManyRequestsException",
-    "RequestLimitExceeded",
-    "ProvisionedThroughputExceededException",
-    "LimitExceededException",
-    "SlowDown",
-    "RequestThrottled",
-];
-
-/// Codes by which services say that the caller may not do this.
-const DENIED: [&str; 9] = [
-    "AccessDenied",
-    "AccessDeniedException",
-    "UnrecognizedClientException",
-    "InvalidClientTokenId",
-    "InvalidAccessKeyId",
-    "SignatureDoesNotMatch",
-    "ExpiredToken",
-    "ExpiredTokenException",
-    "MissingAuthenticationTokenException",
-];
-
-impl AwsError {
-    fn new<E, R>(operation: &'static str, error: SdkError<E, R>) -> AwsError
-    where
-        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
-        R: std::fmt::Debug + Send + Sync + 'static,
-    {
-        let code = error.code().map(str::to_owned);
-        let kind = match (&error, code.as_deref()) {
-            (_, Some(code)) if THROTTLING.contains(&code) => AwsErrorKind::Throttled,
-            (_, Some(code)) if DENIED.contains(&code) => AwsErrorKind::Denied,
-            (
-                _,
-                Some(
-                    "InternalServerError"
-                    | "InternalFailure"
-                    | "ServiceException"
-                    | "ServiceUnavailable"
-                    | "InternalError",
-                ),
-            ) => AwsErrorKind::Unreachable,
-            (SdkError::ServiceError(_), Some(_)) => AwsErrorKind::Refused,
-            _ => AwsErrorKind::Unreachable,
-        };
-        AwsError {
-            operation,
-            code,
-            kind,
-            source: error.into(),
+            states: States::new(shared, calls.clone(), &config.state_machine_arn),
+            queue: Queue::new(shared, calls.clone(), &config.status_queue_url),
+            stream: Stream::new(shared, calls.clone(), &config.telemetry_stream),
+            bucket: Bucket::new(shared, calls.clone(), &config.bucket, config.s3_path_style),
+            registry: Registry::new(shared, calls.clone(), &config.repository),
+            functions: Functions::new(shared, calls.clone()),
+            calls,
         }
     }
 
-    /// An answer that is not what the API's reference promises.
-    fn unreadable(
-        operation: &'static str,
-        source: impl Into<Box<dyn Error + Send + Sync>>,
-    ) -> AwsError {
-        AwsError {
-            operation,
-            code: Some("UnreadableAnswer".to_owned()),
-            kind: AwsErrorKind::Refused,
-            source: source.into(),
+    /// The same services, called on behalf of somebody else: who that is decides whose turn is next.
+    pub fn speaking_as(&self, caller: Caller) -> Aws {
+        let mut aws = self.clone();
+        for calls in [
+            &mut aws.calls,
+            &mut aws.states.calls,
+            &mut aws.queue.calls,
+            &mut aws.stream.calls,
+            &mut aws.bucket.calls,
+            &mut aws.registry.calls,
+            &mut aws.functions.calls,
+        ] {
+            calls.caller = caller;
         }
+        aws
     }
 
-    /// Whether AWS answered with this code.
-    pub fn is(&self, code: &str) -> bool {
-        self.code.as_deref() == Some(code)
+    /// What is known of every API: budgets and what became of calls. Asks nobody.
+    pub fn report(&self) -> Vec<ApiReport> {
+        self.calls.report()
+    }
+
+    /// What calls are counted in.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        self.calls.metrics()
     }
 }
 
@@ -184,3 +126,8 @@ impl AwsError {
 fn moment_ms(moment: &aws_smithy_types::DateTime) -> i64 {
     moment.to_millis().unwrap_or(0)
 }
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;

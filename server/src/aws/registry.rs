@@ -10,7 +10,7 @@ use aws_sdk_ecr::{Client, types::ImageIdentifier};
 use model::Layer;
 use serde_json::Value;
 
-use super::{AwsError, moment_ms, rate::Rate};
+use super::{Api, AwsError, call::Calls, moment_ms};
 
 /// Images a page shows at most; a repository with more wants a lifecycle policy.
 const IMAGES_MAX: usize = 1_000;
@@ -22,11 +22,10 @@ const CONFIG_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone)]
 pub struct Registry {
     client: Client,
+    pub(super) calls: Calls,
     /// For the presigned addresses that GetDownloadUrlForLayer answers.
     http: reqwest::Client,
     repository: String,
-    describe: Rate,
-    get: Rate,
 }
 
 /// An image as ECR tells it, without who runs it.
@@ -39,17 +38,16 @@ pub struct RegistryImage {
 }
 
 impl Registry {
-    pub(super) fn new(shared: &SdkConfig, repository: &str) -> Registry {
+    pub(super) fn new(shared: &SdkConfig, calls: Calls, repository: &str) -> Registry {
         Registry {
             client: Client::new(shared),
+            calls,
             http: reqwest::Client::builder()
                 .timeout(CONFIG_TIMEOUT)
                 .build()
                 // Building fails only without a TLS backend, which is compiled in.
                 .unwrap_or_default(),
             repository: repository.to_owned(),
-            describe: Rate::new(20, 10),
-            get: Rate::new(100, 100),
         }
     }
 
@@ -63,15 +61,15 @@ impl Registry {
         let mut images = Vec::new();
         let mut next = None;
         loop {
-            self.describe.turn().await;
-            let answer = self
+            let request = self
                 .client
                 .describe_images()
                 .repository_name(&self.repository)
-                .set_next_token(next)
-                .send()
-                .await
-                .map_err(|error| AwsError::new("DescribeImages", error))?;
+                .set_next_token(next);
+            let answer = self
+                .calls
+                .sdk(Api::DescribeImages, || request.clone().send())
+                .await?;
             images.extend(
                 answer
                     .image_details
@@ -102,27 +100,27 @@ impl Registry {
         &self,
         digest: &str,
     ) -> Result<(Vec<Layer>, Vec<(String, String)>), AwsError> {
-        self.get.turn().await;
-        let answer = self
+        let request = self
             .client
             .batch_get_image()
             .repository_name(&self.repository)
             .image_ids(ImageIdentifier::builder().image_digest(digest).build())
             .accepted_media_types("application/vnd.oci.image.manifest.v1+json")
-            .accepted_media_types("application/vnd.docker.distribution.manifest.v2+json")
-            .send()
-            .await
-            .map_err(|error| AwsError::new("BatchGetImage", error))?;
+            .accepted_media_types("application/vnd.docker.distribution.manifest.v2+json");
+        let answer = self
+            .calls
+            .sdk(Api::BatchGetImage, || request.clone().send())
+            .await?;
         let manifest = answer
             .images
             .unwrap_or_default()
             .into_iter()
             .find_map(|image| image.image_manifest)
             .ok_or_else(|| {
-                AwsError::unreadable("BatchGetImage", format!("no manifest for {digest}"))
+                AwsError::unreadable(Api::BatchGetImage, format!("no manifest for {digest}"))
             })?;
         let manifest: Value = serde_json::from_str(&manifest)
-            .map_err(|error| AwsError::unreadable("BatchGetImage", error))?;
+            .map_err(|error| AwsError::unreadable(Api::BatchGetImage, error))?;
         let config = match manifest["config"]["digest"].as_str() {
             Some(config) => self.config(config).await?,
             None => Value::Null,
@@ -132,26 +130,18 @@ impl Registry {
 
     /// An image's configuration.
     async fn config(&self, digest: &str) -> Result<Value, AwsError> {
-        const DOING: &str = "GetDownloadUrlForLayer";
-        self.get.turn().await;
-        let answer = self
+        const DOING: Api = Api::GetDownloadUrlForLayer;
+        let request = self
             .client
             .get_download_url_for_layer()
             .repository_name(&self.repository)
-            .layer_digest(digest)
-            .send()
-            .await
-            .map_err(|error| AwsError::new(DOING, error))?;
+            .layer_digest(digest);
+        let answer = self.calls.sdk(DOING, || request.clone().send()).await?;
         let url = answer
             .download_url
             .ok_or_else(|| AwsError::unreadable(DOING, "no downloadUrl"))?;
         // The address is presigned, so it is kept out of the error.
-        let unreachable = |error: reqwest::Error| AwsError {
-            operation: DOING,
-            code: None,
-            kind: super::AwsErrorKind::Unreachable,
-            source: error.without_url().into(),
-        };
+        let unreachable = |error: reqwest::Error| AwsError::unreachable(DOING, error.without_url());
         let mut response = self
             .http
             .get(url)

@@ -1,13 +1,12 @@
 //! Step Functions: starting, redriving, stopping and reading executions.
 //! <https://docs.aws.amazon.com/step-functions/latest/apireference/API_Operations.html>
-//! Bursts and refills are the service's quotas: <https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html>
 
 use asl::HistoryEvent;
 use aws_config::SdkConfig;
 use aws_sdk_sfn::{Client, types::ExecutionStatus as SdkStatus};
 use model::ExecutionStatus;
 
-use super::{AwsError, event_of, moment_ms, rate::Rate};
+use super::{Api, AwsError, call::Calls, event_of, moment_ms};
 use crate::store::StatusChange;
 
 /// Events asked for in one call; the API's maximum.
@@ -17,12 +16,8 @@ const HISTORY_PAGE_MAX: i32 = 1_000;
 #[derive(Debug, Clone)]
 pub struct States {
     client: Client,
+    pub(super) calls: Calls,
     state_machine_arn: String,
-    start: Rate,
-    redrive: Rate,
-    stop: Rate,
-    describe: Rate,
-    history: Rate,
 }
 
 /// A page of a history.
@@ -33,15 +28,11 @@ pub struct HistoryPage {
 }
 
 impl States {
-    pub(super) fn new(shared: &SdkConfig, state_machine_arn: &str) -> States {
+    pub(super) fn new(shared: &SdkConfig, calls: Calls, state_machine_arn: &str) -> States {
         States {
             client: Client::new(shared),
+            calls,
             state_machine_arn: state_machine_arn.to_owned(),
-            start: Rate::new(1_300, 300),
-            redrive: Rate::new(1_300, 300),
-            stop: Rate::new(500, 25),
-            describe: Rate::new(300, 15),
-            history: Rate::new(400, 20),
         }
     }
 
@@ -56,56 +47,53 @@ impl States {
     /// StartExecution: returns the ARN and when it started, in milliseconds since 1970. With a name and
     /// input that were used before it answers the running execution: trying again is safe.
     pub async fn start(&self, name: &str, input: &str) -> Result<(String, i64), AwsError> {
-        self.start.turn().await;
-        let answer = self
+        let request = self
             .client
             .start_execution()
             .state_machine_arn(&self.state_machine_arn)
             .name(name)
-            .input(input)
-            .send()
-            .await
-            .map_err(|error| AwsError::new("StartExecution", error))?;
+            .input(input);
+        let answer = self
+            .calls
+            .sdk(Api::StartExecution, || request.clone().send())
+            .await?;
         Ok((answer.execution_arn, moment_ms(&answer.start_date)))
     }
 
     /// RedriveExecution; `token` makes trying again safe.
     pub async fn redrive(&self, arn: &str, token: &str) -> Result<(), AwsError> {
-        self.redrive.turn().await;
-        self.client
+        let request = self
+            .client
             .redrive_execution()
             .execution_arn(arn)
-            .client_token(token)
-            .send()
-            .await
-            .map_err(|error| AwsError::new("RedriveExecution", error))?;
+            .client_token(token);
+        self.calls
+            .sdk(Api::RedriveExecution, || request.clone().send())
+            .await?;
         Ok(())
     }
 
     /// StopExecution; stopping one that has ended is no error on AWS either.
     pub async fn stop(&self, arn: &str, error: &str, cause: &str) -> Result<(), AwsError> {
-        self.stop.turn().await;
-        self.client
+        let request = self
+            .client
             .stop_execution()
             .execution_arn(arn)
             .error(error)
-            .cause(cause)
-            .send()
-            .await
-            .map_err(|error| AwsError::new("StopExecution", error))?;
+            .cause(cause);
+        self.calls
+            .sdk(Api::StopExecution, || request.clone().send())
+            .await?;
         Ok(())
     }
 
     /// DescribeExecution.
     pub async fn describe(&self, arn: &str, now_ms: i64) -> Result<StatusChange, AwsError> {
-        self.describe.turn().await;
+        let request = self.client.describe_execution().execution_arn(arn);
         let answer = self
-            .client
-            .describe_execution()
-            .execution_arn(arn)
-            .send()
-            .await
-            .map_err(|error| AwsError::new("DescribeExecution", error))?;
+            .calls
+            .sdk(Api::DescribeExecution, || request.clone().send())
+            .await?;
         Ok(StatusChange {
             arn: answer.execution_arn,
             status: match answer.status {
@@ -117,7 +105,7 @@ impl States {
                 SdkStatus::PendingRedrive => ExecutionStatus::PendingRedrive,
                 other => {
                     return Err(AwsError::unreadable(
-                        "DescribeExecution",
+                        Api::DescribeExecution,
                         format!("unknown status {other:?}"),
                     ));
                 }
@@ -135,16 +123,20 @@ impl States {
         })
     }
 
-    /// The definition that an execution runs, which may be older than its state machine's.
+    /// The definition that an execution runs, which may be older than its state machine's. AWS answers one such
+    /// call a second: fails where it would have to wait, so that histories do not wait behind it.
     pub async fn definition(&self, arn: &str) -> Result<String, AwsError> {
-        self.describe.turn().await;
-        let answer = self
+        let request = self
             .client
             .describe_state_machine_for_execution()
-            .execution_arn(arn)
-            .send()
-            .await
-            .map_err(|error| AwsError::new("DescribeStateMachineForExecution", error))?;
+            .execution_arn(arn);
+        let answer = self
+            .calls
+            .hasty()
+            .sdk(Api::DescribeStateMachineForExecution, || {
+                request.clone().send()
+            })
+            .await?;
         Ok(answer.definition)
     }
 
@@ -155,18 +147,18 @@ impl States {
         newest_first: bool,
         next: Option<String>,
     ) -> Result<HistoryPage, AwsError> {
-        self.history.turn().await;
-        let answer = self
+        let request = self
             .client
             .get_execution_history()
             .execution_arn(arn)
             .reverse_order(newest_first)
             .include_execution_data(true)
             .max_results(HISTORY_PAGE_MAX)
-            .set_next_token(next)
-            .send()
-            .await
-            .map_err(|error| AwsError::new("GetExecutionHistory", error))?;
+            .set_next_token(next);
+        let answer = self
+            .calls
+            .sdk(Api::GetExecutionHistory, || request.clone().send())
+            .await?;
         Ok(HistoryPage {
             events: answer.events.into_iter().filter_map(event_of).collect(),
             next: answer.next_token,

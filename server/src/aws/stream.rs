@@ -5,7 +5,7 @@ use aws_config::SdkConfig;
 use aws_sdk_kinesis::{Client, types::ShardIteratorType};
 use bytes::Bytes;
 
-use super::AwsError;
+use super::{Api, AwsError, call::Calls};
 
 /// Records asked for in one call.
 const RECORDS_MAX: i32 = 1_000;
@@ -14,6 +14,7 @@ const RECORDS_MAX: i32 = 1_000;
 #[derive(Debug, Clone)]
 pub struct Stream {
     client: Client,
+    pub(super) calls: Calls,
     name: String,
 }
 
@@ -31,9 +32,10 @@ pub struct Records {
 }
 
 impl Stream {
-    pub(super) fn new(shared: &SdkConfig, name: &str) -> Stream {
+    pub(super) fn new(shared: &SdkConfig, calls: Calls, name: &str) -> Stream {
         Stream {
             client: Client::new(shared),
+            calls,
             name: name.to_owned(),
         }
     }
@@ -53,10 +55,10 @@ impl Stream {
                 Some(token) => self.client.list_shards().next_token(token),
                 None => self.client.list_shards().stream_name(&self.name),
             };
-            let answer = request
-                .send()
-                .await
-                .map_err(|error| AwsError::new("ListShards", error))?;
+            let answer = self
+                .calls
+                .sdk(Api::ListShards, || request.clone().send())
+                .await?;
             shards.extend(
                 answer
                     .shards
@@ -84,29 +86,31 @@ impl Stream {
             ),
             None => (ShardIteratorType::TrimHorizon, None),
         };
-        let answer = self
+        let request = self
             .client
             .get_shard_iterator()
             .stream_name(&self.name)
             .shard_id(shard)
             .shard_iterator_type(kind)
-            .set_starting_sequence_number(sequence)
-            .send()
-            .await
-            .map_err(|error| AwsError::new("GetShardIterator", error))?;
+            .set_starting_sequence_number(sequence);
+        let answer = self
+            .calls
+            .sdk(Api::GetShardIterator, || request.clone().send())
+            .await?;
         Ok(answer.shard_iterator)
     }
 
     /// The next records.
     pub async fn records(&self, iterator: &str) -> Result<Records, AwsError> {
-        let answer = self
+        let request = self
             .client
             .get_records()
             .shard_iterator(iterator)
-            .limit(RECORDS_MAX)
-            .send()
-            .await
-            .map_err(|error| AwsError::new("GetRecords", error))?;
+            .limit(RECORDS_MAX);
+        let answer = self
+            .calls
+            .sdk(Api::GetRecords, || request.clone().send())
+            .await?;
         Ok(Records {
             sequence: answer
                 .records

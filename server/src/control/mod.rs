@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    aws::{Aws, AwsError, AwsErrorKind},
+    aws::{Aws, AwsError, AwsErrorKind, Caller},
     config::Config,
     live::Live,
     store::{Store, StoreError},
@@ -117,6 +117,8 @@ pub struct Control {
     pub aws: Aws,
     pub config: Arc<Config>,
     pub live: Arc<Live>,
+    /// What loops noticed, for the Health page.
+    pub signs: Arc<health::Signs>,
     /// Tells the dispatcher that the outbox has something new.
     pub outbox: Arc<Notify>,
     /// Tells the tracker that a bulk operation was begun or moved on.
@@ -136,12 +138,21 @@ impl Control {
             aws,
             config: Arc::new(config),
             live: Arc::default(),
+            signs: Arc::default(),
             outbox: Arc::default(),
             bulks: Arc::default(),
             ending: CancellationToken::new(),
             folds: Arc::default(),
             images: Arc::default(),
             drawings: Arc::default(),
+        }
+    }
+
+    /// The same, for somebody else's calls to AWS: requests speak as a person, each loop as itself.
+    pub fn speaking_as(&self, caller: Caller) -> Control {
+        Control {
+            aws: self.aws.speaking_as(caller),
+            ..self.clone()
         }
     }
 }

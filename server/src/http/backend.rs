@@ -4,8 +4,8 @@
 use app::backend::{Backend, Reply};
 use asl::Layout;
 use model::{
-    Bulk, BulkItemState, BulkView, ColdStartView, ImageView, JobFilter, JobId, JobPage, JobView,
-    StateDetail,
+    Bulk, BulkItemState, BulkView, ColdStartView, HealthView, ImageView, JobFilter, JobId, JobPage,
+    JobView, StateDetail, Verdict,
 };
 use serde_json::Value;
 
@@ -70,5 +70,13 @@ impl Backend for RequestBackend {
         candidate: Option<String>,
     ) -> Reply<'_, ColdStartView> {
         self.reply(self.control.cold_starts(base, candidate))
+    }
+
+    fn health(&self) -> Reply<'_, HealthView> {
+        self.reply(async move { Ok(self.control.health().await) })
+    }
+
+    fn verdict(&self) -> Verdict {
+        self.control.verdict()
     }
 }

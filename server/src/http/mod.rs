@@ -16,6 +16,7 @@ mod health;
 mod image;
 mod job;
 mod live;
+mod metrics;
 mod openapi;
 mod page;
 mod request;
@@ -55,7 +56,10 @@ pub fn router(edge: Edge) -> Router {
         .method_not_allowed_fallback(answer::method_not_allowed)
         .layer(middleware::from_fn_with_state(edge.clone(), guard::refuse))
         .layer(middleware::from_fn(guard::headers))
-        .layer(middleware::from_fn(request::identify))
+        .layer(middleware::from_fn_with_state(
+            edge.clone(),
+            request::identify,
+        ))
         .with_state(edge)
 }
 

@@ -26,8 +26,10 @@ use utoipa::OpenApi;
         super::live::job,
         super::image::images,
         super::cold_start::cold_starts,
+        super::health::health,
         super::health::healthz,
         super::health::readyz,
+        super::metrics::metrics,
         document,
     )
 )]

@@ -1,17 +1,19 @@
-//! A request's id, by which its caller and the log speak of the same thing, and the log's line about it.
+//! A request's id, by which its caller and the log speak of the same thing; the span that carries it to
+//! whatever is logged on the request's behalf; the log's line about its answer.
 
 use std::{panic::AssertUnwindSafe, time::Instant};
 
 use axum::{
-    extract::{FromRequestParts, Request},
+    extract::{FromRequestParts, MatchedPath, Request, State},
     http::{HeaderName, HeaderValue, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use futures::FutureExt;
+use tracing::Instrument;
 use uuid::Uuid;
 
-use super::answer::Answer;
+use super::{Edge, answer::Answer, metrics};
 use crate::control::Failure;
 
 /// The header that tells a caller its request's id.
@@ -61,29 +63,46 @@ impl<S: Sync> FromRequestParts<S> for Actor {
     }
 }
 
-/// Gives each request an id and each answer its header. Logs the path without its query, which may hold an
-/// address with a signature.
-pub(super) async fn identify(mut request: Request, next: Next) -> Response {
+/// Gives each request an id and a span, and each answer its header. Logs the path without its query, which may
+/// hold an address with a signature.
+pub(super) async fn identify(
+    State(edge): State<Edge>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let id = Uuid::now_v7().to_string();
     let started = Instant::now();
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or(metrics::NO_ROUTE, MatchedPath::as_str)
+        .to_owned();
+    // Of the level of errors, so that it is there whatever is logged.
+    let span = tracing::error_span!("request", request_id = id, %method, route);
     request.extensions_mut().insert(RequestId(id.clone()));
     // A fault in one request is that request's answer, and the log's; the connection lives on.
-    let ran = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    let ran = AssertUnwindSafe(next.run(request))
+        .catch_unwind()
+        .instrument(span.clone())
+        .await;
     let mut response = ran.unwrap_or_else(|_| {
         let failure = Failure::Fault("a handler panicked");
         Answer(failure.answer(&id)).into_response()
     });
+    let took = started.elapsed();
+    let counted = edge.control.aws.metrics();
+    metrics::count(counted, &method, &route, response.status(), took);
+    response = metrics::count_stream(counted, response);
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
     tracing::debug!(
-        request_id = id,
-        %method,
+        parent: &span,
         path,
         status = response.status().as_u16(),
-        ms = started.elapsed().as_millis() as u64,
+        duration_ms = took.as_millis() as u64,
         "request"
     );
     response

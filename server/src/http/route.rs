@@ -7,7 +7,7 @@ use axum::{
 };
 
 use super::{
-    Edge, artifact, bulk, cold_start, form, health, image, job, live, openapi, page, site,
+    Edge, artifact, bulk, cold_start, form, health, image, job, live, metrics, openapi, page, site,
 };
 
 /// Who may call a route.
@@ -62,6 +62,7 @@ pub fn table() -> Vec<Route> {
         GET "/bulks/{id}" Operator page::page;
         GET "/images" Operator page::page;
         GET "/cold-starts" Operator page::page;
+        GET "/health" Operator page::page;
         // Forms
         POST "/jobs" Operator form::submit;
         POST "/jobs/{id}/rerun" Operator form::rerun;
@@ -89,9 +90,11 @@ pub fn table() -> Vec<Route> {
         POST "/api/v1/bulks/{id}/{action}" Operator bulk::action;
         GET "/api/v1/images" Operator image::images;
         GET "/api/v1/cold-starts" Operator cold_start::cold_starts;
+        GET "/api/v1/health" Operator health::health;
         GET "/api/v1/openapi.json" Operator openapi::document;
         // Probes
         GET "/healthz" Anyone health::healthz;
         GET "/readyz" Anyone health::readyz;
+        GET "/metrics" Anyone metrics::metrics;
     }
 }

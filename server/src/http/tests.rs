@@ -170,7 +170,7 @@ async fn no_route_is_anyones_but_probes() {
         .filter(|route| route.access == route::Access::Anyone)
         .map(|route| route.path)
         .collect();
-    assert_eq!(open, ["/healthz", "/readyz"]);
+    assert_eq!(open, ["/healthz", "/readyz", "/metrics"]);
 }
 
 async fn every_page_of_the_app_is_in_the_table() {
@@ -373,4 +373,46 @@ async fn only_what_a_job_made_is_served() {
         let response = site.get(&format!("/jobs/{job}/artifacts/{name}")).await;
         assert_eq!(response.status(), StatusCode::NOT_FOUND, "{name}");
     }
+}
+
+#[tokio::test]
+async fn the_server_is_ready_without_aws_and_not_without_its_store() {
+    let site = site().await;
+    let ready = site.get("/readyz").await;
+    assert_eq!(ready.status(), StatusCode::OK);
+    site.control.store.close().await;
+    let response = site.get("/readyz").await;
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let readiness = json_of(response).await;
+    assert_eq!(readiness["ready"], false);
+    assert!(readiness["reason"].as_str().unwrap().contains("database"));
+    assert_eq!(site.get("/healthz").await.status(), StatusCode::OK);
+    // The Health page is there to tell it.
+    let health = json_of(site.get("/api/v1/health").await).await;
+    assert_eq!(health["verdict"]["level"], "broken");
+    assert_eq!(site.get("/health").await.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn requests_are_counted_by_route_and_streams_while_they_are_open() {
+    let site = site().await;
+    site.get("/jobs/01890a5d-ac96-774b-bcce-b302099a8057?x=secret")
+        .await;
+    site.get("/nothing/at/all").await;
+    let stream = site.get("/api/v1/jobs/live").await;
+    let text_now = async || text(site.get("/metrics").await).await;
+    let metrics = text_now().await;
+    for line in [
+        "gantry_http_requests_total{method=\"GET\",route=\"/jobs/{id}\",status=\"404\"} 1",
+        "gantry_http_requests_total{method=\"GET\",route=\"none\",status=\"404\"} 1",
+        "gantry_sse_clients 1",
+    ] {
+        assert!(
+            metrics.lines().any(|other| other == line),
+            "{line} in {metrics}"
+        );
+    }
+    assert!(!metrics.contains("secret") && !metrics.contains("01890a5d"));
+    drop(stream);
+    assert!(text_now().await.contains("\ngantry_sse_clients 0\n"));
 }

@@ -82,6 +82,7 @@ async fn idle(control: &Control) -> std::ops::ControlFlow<()> {
     }
 }
 
+#[tracing::instrument(level = "info", skip_all, fields(job = %row.job))]
 async fn dispatch(control: &Control, row: OutboxRow) {
     let result = match &row.command {
         Command::Start { name } => start(control, &row, name).await,

@@ -10,6 +10,7 @@ use crate::{
 };
 
 /// Applies a change and tells those who watch.
+#[tracing::instrument(level = "debug", skip_all, fields(arn = change.arn))]
 pub(super) async fn hear(control: &Control, change: &StatusChange) -> Result<Applied, Failure> {
     let is_end = !matches!(
         change.status,
@@ -34,6 +35,11 @@ pub(super) async fn hear(control: &Control, change: &StatusChange) -> Result<App
     }
     let applied = control.store.status_changed(change).await?;
     if let Some(execution) = known {
+        if applied == Applied::Changed && is_end {
+            let ended_at_ms = change.ended_at_ms.unwrap_or(change.heard_at_ms);
+            let ran_ms = ended_at_ms - execution.started_at.0;
+            control.aws.metrics().job_ended(ran_ms);
+        }
         if applied == Applied::Changed && is_end {
             let read = history::read(control, &change.arn).await;
             if let Err(failure) = read {

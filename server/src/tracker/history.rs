@@ -93,6 +93,7 @@ async fn due(
 }
 
 /// Reads what is new of one history.
+#[tracing::instrument(level = "info", skip_all, fields(arn))]
 pub(super) async fn read(control: &Control, arn: &str) -> Result<(), Failure> {
     let Some(execution) = control.store.execution(arn).await? else {
         return Ok(());

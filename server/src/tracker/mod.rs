@@ -7,6 +7,8 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use crate::{
+    aws::Caller,
+    backoff::{jitter, pause},
     control::{Control, Failure, causes},
     store::StoreError,
 };
@@ -15,6 +17,7 @@ mod bulk;
 #[cfg(test)]
 pub(crate) use bulk::round as bulk_round;
 mod dispatch;
+mod health;
 mod hear;
 mod history;
 mod manifest;
@@ -30,15 +33,17 @@ const PAUSE_MAX: Duration = Duration::from_secs(20);
 /// Starts every loop; they end when `control.ending` is cancelled.
 pub fn start(control: &Control) -> JoinSet<()> {
     let mut loops = JoinSet::new();
-    loops.spawn(dispatch::run(control.clone()));
-    loops.spawn(bulk::run(control.clone()));
-    loops.spawn(status::run(control.clone()));
-    loops.spawn(history::run(control.clone()));
-    loops.spawn(reconcile::run(control.clone()));
-    loops.spawn(telemetry::run(control.clone()));
-    loops.spawn(manifest::run(control.clone()));
-    loops.spawn(version::run(control.clone()));
-    loops.spawn(uploads(control.clone()));
+    let tracker = control.speaking_as(Caller::Tracker);
+    loops.spawn(dispatch::run(control.speaking_as(Caller::Dispatcher)));
+    loops.spawn(bulk::run(tracker.clone()));
+    loops.spawn(status::run(tracker.clone()));
+    loops.spawn(history::run(tracker.clone()));
+    loops.spawn(reconcile::run(control.speaking_as(Caller::Reconciler)));
+    loops.spawn(telemetry::run(tracker.clone()));
+    loops.spawn(manifest::run(tracker.clone()));
+    loops.spawn(version::run(tracker.clone()));
+    loops.spawn(health::run(tracker.clone()));
+    loops.spawn(uploads(tracker));
     loops
 }
 
@@ -109,33 +114,13 @@ async fn wait(control: &Control, pause: Duration) -> std::ops::ControlFlow<()> {
     }
 }
 
-/// The pause after so many failures in a row: twice as long each time, half of it left to chance
-/// (`jitter` from 0 to 1), so that many who failed together do not come back together.
+/// The pause after so many failures in a row.
 fn backoff(failures: u32, jitter: f64) -> Duration {
-    let whole = PAUSE_MIN
-        .saturating_mul(2_u32.saturating_pow(failures.min(16)))
-        .min(PAUSE_MAX);
-    whole / 2 + whole.mul_f64(jitter / 2.0)
-}
-
-/// A number from 0 to 1 that differs from call to call: the random bits of a UUID version 7 (RFC 9562).
-fn jitter() -> f64 {
-    let bits = uuid::Uuid::now_v7().as_u128() as u32;
-    f64::from(bits) / f64::from(u32::MAX)
+    pause(PAUSE_MIN, PAUSE_MAX, failures, jitter)
 }
 
 /// A store failure in a loop's own words.
 type StoreResult<T> = Result<T, StoreError>;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_double_up_to_a_limit_and_differ() {
-        assert_eq!(backoff(0, 1.0), Duration::from_millis(250));
-        assert_eq!(backoff(2, 1.0), Duration::from_millis(1_000));
-        assert_eq!(backoff(2, 0.0), Duration::from_millis(500));
-        assert_eq!(backoff(99, 1.0), PAUSE_MAX);
-    }
-}
+mod tests;

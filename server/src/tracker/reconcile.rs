@@ -7,7 +7,7 @@ use super::{Pause, hear::hear};
 use crate::{
     clock,
     control::{Control, Failure, causes},
-    store::StatusChange,
+    store::{Applied, StatusChange},
 };
 
 /// How often to look for silent executions.
@@ -37,6 +37,7 @@ pub(super) async fn run(control: Control) {
 }
 
 async fn round(control: &Control, before_ms: i64) -> Result<(), Failure> {
+    let (mut asked, mut corrected) = (0, 0);
     for arn in control
         .store
         .executions_silent(before_ms, ROUND_MAX)
@@ -48,7 +49,8 @@ async fn round(control: &Control, before_ms: i64) -> Result<(), Failure> {
         let now = clock::now().0;
         match control.aws.states.describe(&arn, now).await {
             Ok(change) => {
-                hear(control, &change).await?;
+                asked += 1;
+                corrected += u32::from(hear(control, &change).await? == Applied::Changed);
             }
             Err(error) if error.is("ExecutionDoesNotExist") => gone(control, &arn, now).await?,
             Err(error) => return Err(error.into()),
@@ -71,6 +73,7 @@ async fn round(control: &Control, before_ms: i64) -> Result<(), Failure> {
         };
         hear(control, &explained).await?;
     }
+    control.signs.swept(asked, corrected);
     Ok(())
 }
 

@@ -123,43 +123,56 @@ fn change_of(body: &str, now_ms: i64) -> Option<(StatusChange, String)> {
     ))
 }
 
-async fn apply(control: &Control, message: &Message) -> Result<(), Failure> {
+pub(super) async fn apply(control: &Control, message: &Message) -> Result<(), Failure> {
     let Some((change, name)) = change_of(&message.body, clock::now().0) else {
         tracing::warn!("a message in the status queue is no status event; it is dropped");
+        control.aws.metrics().event("malformed");
         return Ok(());
     };
-    match learn(control, &change, &name).await? {
-        Some(job) => tracing::debug!(%job, status = ?change.status, "status event"),
-        None => tracing::debug!(arn = change.arn, "an event of an execution not of Gantry's"),
-    }
+    let result = match learn(control, &change, &name).await? {
+        Some((job, applied)) => {
+            tracing::debug!(%job, status = ?change.status, ?applied, "status event");
+            match applied {
+                Applied::Stale => "stale",
+                _ => "applied",
+            }
+        }
+        None => {
+            tracing::debug!(arn = change.arn, "an event of an execution not of Gantry's");
+            "unknown"
+        }
+    };
+    control.aws.metrics().event(result);
     Ok(())
 }
 
 /// Applies a change, of an execution that was not known yet too: an event may be faster than the answer to
-/// StartExecution. Returns its job; none when it is nobody's.
+/// StartExecution. Returns its job and whether it was news; none when it is nobody's.
 async fn learn(
     control: &Control,
     change: &StatusChange,
     name: &str,
-) -> Result<Option<JobId>, Failure> {
+) -> Result<Option<(JobId, Applied)>, Failure> {
     let Some(job) = name
         .get(..UUID_LENGTH)
         .and_then(|id| JobId::from_str(id).ok())
     else {
         return Ok(None);
     };
-    if hear(control, change).await? == Applied::Unknown {
+    let mut applied = hear(control, change).await?;
+    if applied == Applied::Unknown {
         let started_at_ms = change.started_at_ms.unwrap_or(change.heard_at_ms);
         let execution = NewExecution::new(job, &change.arn, number_of(name), started_at_ms);
         control
             .store
             .started(None, &execution, change.heard_at_ms)
             .await?;
-        if hear(control, change).await? == Applied::Unknown {
+        applied = hear(control, change).await?;
+        if applied == Applied::Unknown {
             return Ok(None);
         }
     }
-    Ok(Some(job))
+    Ok(Some((job, applied)))
 }
 
 #[cfg(test)]

@@ -71,6 +71,7 @@ async fn read_shard(control: Control, shard: String) {
             Ok(Step::Idle) => IDLE_PACE,
             Ok(Step::Closed) => {
                 tracing::info!(shard, "a shard is closed and read to its end");
+                control.signs.shard_ended(&shard);
                 return;
             }
             Err(failure) => {
@@ -133,6 +134,7 @@ async fn read_once(
             control.live.touch(job);
         }
     }
+    control.signs.shard_read(shard, records.behind_ms);
     let is_busy = !records.data.is_empty() || records.behind_ms > 0;
     *iterator = records.next;
     Ok(match (&iterator, is_busy) {
