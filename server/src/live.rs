@@ -105,6 +105,11 @@ impl Live {
     pub fn seat(&self) -> Option<OwnedSemaphorePermit> {
         self.seats.clone().try_acquire_owned().ok()
     }
+
+    #[cfg(test)]
+    pub(crate) fn free_seats(&self) -> usize {
+        self.seats.available_permits()
+    }
 }
 
 impl Control {

@@ -38,10 +38,7 @@ pub(super) struct Watching(Arc<Mutex<Option<Watcher>>>);
 impl Watching {
     /// The watcher, the first time.
     pub(super) fn take(&self) -> Option<Watcher> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
