@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::report::Report;
 
@@ -44,9 +45,30 @@ const PEER_BYTES: f64 = 19_700.0;
 pub fn measure(bench: &Path) -> anyhow::Result<Report> {
     let data = std::env::temp_dir().join(format!("gantry-bench-{}", std::process::id()));
     std::fs::create_dir_all(&data)?;
+    allow_open_files()?;
     let result = compare(bench, &data);
     let _ = std::fs::remove_dir_all(&data);
     result
+}
+
+/// Every connection is an open file, here and in the servers, which inherit the limit.
+fn allow_open_files() -> anyhow::Result<()> {
+    let limit = getrlimit(Resource::Nofile);
+    if let Some(most) = limit.maximum {
+        let needed = CLIENTS as u64 + 200;
+        ensure!(
+            most >= needed,
+            "{needed} files must be open at a time, and {most} may be: raise `ulimit -Hn`"
+        );
+    }
+    setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: limit.maximum,
+            ..limit
+        },
+    )?;
+    Ok(())
 }
 
 fn compare(bench: &Path, data: &Path) -> anyhow::Result<Report> {

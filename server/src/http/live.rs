@@ -42,9 +42,11 @@ impl Watching {
     }
 }
 
-/// Follows topics: an event named like its topic with the view now, and again whenever it changed. Between two
-/// events that a client reads only the newest view is kept. Whoever comes back with the last event's id, to this
-/// server or to another of the same installation, is sent what has changed since, and nothing if nothing has.
+/// Follows topics: for each an event of its name with the view now, and again whenever it changed.
+///
+/// Between two events that a client reads only the newest view is kept. Whoever comes back with the last event's
+/// id, to this server or to another of the same installation, is sent what has changed since, and nothing if
+/// nothing has.
 #[utoipa::path(get, path = "/api/v1/live", tag = "jobs",
     params(
         ("topic" = Vec<String>, Query, description = "What to follow, at most 16 times: `job:` and a job's id (data: a `JobView`), `jobs` or `jobs:` and a status (data: a `JobPage`)"),
