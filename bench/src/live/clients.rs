@@ -59,7 +59,7 @@ pub struct Crowd {
     /// Changes that each has seen already.
     expected: AtomicUsize,
     end: oneshot::Sender<()>,
-    thread: JoinHandle<std::io::Result<()>>,
+    thread: JoinHandle<()>,
 }
 
 struct Shared {
@@ -107,7 +107,6 @@ impl Crowd {
         let thread = std::thread::spawn(move || {
             // Told to end, or whoever would tell is gone.
             let _ = runtime.block_on(ended);
-            Ok(())
         });
         let crowd = Crowd {
             shared,
@@ -152,7 +151,7 @@ impl Crowd {
     /// Disconnects; answers with how long each event took, in ns.
     pub fn end(self) -> anyhow::Result<Vec<u64>> {
         let _ = self.end.send(());
-        self.thread.join().ok().context("the clients panicked")??;
+        self.thread.join().ok().context("the clients panicked")?;
         Ok(std::mem::take(&mut *self.shared.latencies()))
     }
 }

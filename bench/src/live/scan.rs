@@ -31,7 +31,12 @@ impl Scan {
     /// How many times the status changed in what came, the first one of all included.
     pub fn take(&mut self, bytes: &[u8]) -> usize {
         let mut changes = 0;
-        for &byte in bytes {
+        let mut rest = bytes;
+        while let Some((&byte, after)) = rest.split_first() {
+            rest = after;
+            if let (Place::Rest, Some(end)) = (self.place, line_end(rest)) {
+                rest = &rest[end..];
+            }
             self.place = match (self.place, byte) {
                 (_, b'\n') => Place::Begin,
                 (Place::Begin, byte) => matched(DATA, 0, byte).map_or(Place::Rest, Place::Line),
@@ -54,6 +59,11 @@ impl Scan {
         }
         changes
     }
+}
+
+/// Where the line ends of which nothing more matters, if it does here: views are long.
+fn line_end(bytes: &[u8]) -> Option<usize> {
+    bytes.iter().position(|byte| *byte == b'\n')
 }
 
 fn matched(pattern: &[u8], seen: usize, byte: u8) -> Option<usize> {
