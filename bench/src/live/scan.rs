@@ -34,9 +34,6 @@ impl Scan {
         let mut rest = bytes;
         while let Some((&byte, after)) = rest.split_first() {
             rest = after;
-            if let (Place::Rest, Some(end)) = (self.place, line_end(rest)) {
-                rest = &rest[end..];
-            }
             self.place = match (self.place, byte) {
                 (_, b'\n') => Place::Begin,
                 (Place::Begin, byte) => matched(DATA, 0, byte).map_or(Place::Rest, Place::Line),
@@ -56,14 +53,18 @@ impl Scan {
                 }
                 (Place::Rest, _) => Place::Rest,
             };
+            if let Place::Rest = self.place {
+                rest = &rest[line_end(rest)..];
+            }
         }
         changes
     }
 }
 
-/// Where the line ends of which nothing more matters, if it does here: views are long.
-fn line_end(bytes: &[u8]) -> Option<usize> {
-    bytes.iter().position(|byte| *byte == b'\n')
+/// Where the line ends of which nothing more matters: views are long.
+fn line_end(bytes: &[u8]) -> usize {
+    let end = bytes.iter().position(|byte| *byte == b'\n');
+    end.unwrap_or(bytes.len())
 }
 
 fn matched(pattern: &[u8], seen: usize, byte: u8) -> Option<usize> {
