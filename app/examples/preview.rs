@@ -100,24 +100,26 @@ async fn state(
     }
 }
 
-/// The running job, moving; any other stands still.
-async fn live_job(axum::extract::Path(id): axum::extract::Path<String>) -> Response {
-    let Some(view) = id.parse().ok().and_then(jobs::view) else {
+/// The first topic: the running job, moving, or the list; any other job stands still.
+async fn live(
+    axum::extract::Query(words): axum::extract::Query<Vec<(String, String)>>,
+) -> Response {
+    let topic = words.into_iter().find(|(name, _)| name == "topic");
+    let topic = topic.map(|(_, topic)| topic).unwrap_or_default();
+    let Some(id) = topic.strip_prefix("job:") else {
+        let stream = tokio_stream::StreamExt::map(ticks(), move |tick| {
+            let mut page = jobs::page(&jobs::all(), JobFilter::default());
+            page.counts.running += tick;
+            event(&topic, &page)
+        });
+        return axum::response::Sse::new(stream).into_response();
+    };
+    let Some(mut view) = id.parse().ok().and_then(jobs::view) else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    let mut view = view;
     let stream = tokio_stream::StreamExt::map(ticks(), move |tick| {
         jobs::advance(&mut view, tick);
-        event("job", &view)
-    });
-    axum::response::Sse::new(stream).into_response()
-}
-
-async fn live_jobs() -> Response {
-    let stream = tokio_stream::StreamExt::map(ticks(), |tick| {
-        let mut page = jobs::page(&jobs::all(), JobFilter::default());
-        page.counts.running += tick;
-        event("jobs", &page)
+        event(&topic, &view)
     });
     axum::response::Sse::new(stream).into_response()
 }
@@ -154,8 +156,7 @@ async fn main() {
         .route("/jobs", get(page).post(submit))
         .route("/jobs/{id}/rerun", post(|| async { Redirect::to("/jobs") }))
         .route("/api/v1/jobs/{id}/states/{state}", get(state))
-        .route("/api/v1/jobs/live", get(live_jobs))
-        .route("/api/v1/jobs/{id}/live", get(live_job))
+        .route("/api/v1/live", get(live))
         .fallback_service(ServeDir::new(site).fallback(get(page)));
     let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port))
         .await

@@ -8,6 +8,7 @@ mod cpu;
 mod differential;
 mod endpoint;
 mod executions;
+mod live;
 mod report;
 mod resting;
 mod transitions;
@@ -23,14 +24,20 @@ fn main() -> ExitCode {
     if name == "differential" {
         return differential(peer, words);
     }
+    if name == "live-peer" {
+        return live_peer();
+    }
     let result = match name.as_str() {
         "transitions" => transitions::measure(peer.as_deref()),
         "executions" => std::env::current_exe()
             .map_err(Into::into)
             .and_then(|bench| executions::measure(&bench.with_file_name("local"), peer.as_deref())),
+        "live" => std::env::current_exe()
+            .map_err(Into::into)
+            .and_then(|bench| live::measure(&bench)),
         _ => {
             eprintln!(
-                "bench: there is no benchmark {name:?}; there are transitions, executions and differential"
+                "bench: there is no benchmark {name:?}; there are transitions, executions, live and differential"
             );
             return ExitCode::from(2);
         }
@@ -42,6 +49,17 @@ fn main() -> ExitCode {
         }
         Err(error) => {
             eprintln!("bench {name}: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// `live-peer`: what `live` compares with, in a process of its own.
+fn live_peer() -> ExitCode {
+    match live::peer::serve() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench live-peer: {error:#}");
             ExitCode::FAILURE
         }
     }

@@ -1,46 +1,55 @@
 //! Live views: for each thing somebody watches one task that makes its view anew when it changed, at most
 //! four times a second, and one place from which every watcher takes the newest. A watcher who is slow
 //! misses what lay between, never the last; nothing queues up. Knows no HTTP.
+//!
+//! A view is stamped with what it says, not with when or where it was made: two servers over one store stamp
+//! alike, so whoever comes back to either is sent only what it has not. There is no log to replay.
 
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
-use model::{JobFilter, JobId, JobPage, JobStatus, JobView, TimestampMs};
-use tokio::sync::watch;
+use model::JobId;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use crate::control::{Control, Failure, causes};
+use crate::control::Control;
 
-/// The shortest time from one view to the next.
-const PACE: Duration = Duration::from_millis(250);
+mod topic;
+mod view;
+mod watcher;
+
+pub use topic::{TOPICS_MAX, Topic};
+pub use view::{Latest, Shown, Stamp};
+pub use watcher::Watcher;
+
+/// Watchers at one time. Each holds a connection, and with it one of the process's open files.
+pub const WATCHERS_MAX: usize = 15_000;
 /// How long after a page was looked at its job still counts as watched.
 const LOOKED_AT_MS: i64 = 10_000;
 /// Jobs remembered as looked at; beyond it everybody is watched at the gentle pace.
 const LOOKED_AT_MAX: usize = 1_000;
 
-/// Something that can be watched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Topic {
-    Job(JobId),
-    /// Page one of the list of jobs of this status, or of all.
-    Jobs(Option<JobStatus>),
-}
-
-/// A view as JSON text; none until the first was made.
-pub type Latest = Option<Arc<str>>;
-
 /// What is watched, and by how many.
-#[derive(Default)]
 pub struct Live {
     topics: Mutex<HashMap<Topic, Watched>>,
     looked_at: Mutex<HashMap<JobId, i64>>,
+    seats: Arc<Semaphore>,
 }
 
 struct Watched {
     changed: watch::Sender<()>,
     latest: watch::Sender<Latest>,
+}
+
+impl Default for Live {
+    fn default() -> Live {
+        Live {
+            topics: Mutex::default(),
+            looked_at: Mutex::default(),
+            seats: Arc::new(Semaphore::new(WATCHERS_MAX)),
+        }
+    }
 }
 
 impl Live {
@@ -91,36 +100,15 @@ impl Live {
         );
         jobs
     }
-}
 
-/// A view without the moment it was made: two that are equal need not be sent twice.
-#[derive(PartialEq)]
-enum View {
-    Job(Box<JobView>),
-    Jobs(JobPage),
-}
+    /// One of the [`WATCHERS_MAX`] seats, given back when it is dropped; none when all are taken.
+    pub fn seat(&self) -> Option<OwnedSemaphorePermit> {
+        self.seats.clone().try_acquire_owned().ok()
+    }
 
-impl View {
-    async fn of(control: &Control, topic: Topic) -> Result<(View, String), Failure> {
-        const UNSERIALIZABLE: Failure = Failure::Fault("a view is not JSON");
-        match topic {
-            Topic::Job(id) => {
-                let mut view = control.job(id).await?;
-                let text = serde_json::to_string(&view).map_err(|_| UNSERIALIZABLE)?;
-                view.as_of_ms = TimestampMs(0);
-                Ok((View::Job(Box::new(view)), text))
-            }
-            Topic::Jobs(status) => {
-                let filter = JobFilter {
-                    status,
-                    ..JobFilter::default()
-                };
-                let mut page = control.jobs(filter).await?;
-                let text = serde_json::to_string(&page).map_err(|_| UNSERIALIZABLE)?;
-                page.as_of_ms = TimestampMs(0);
-                Ok((View::Jobs(page), text))
-            }
-        }
+    #[cfg(test)]
+    pub(crate) fn free_seats(&self) -> usize {
+        self.seats.available_permits()
     }
 }
 
@@ -138,119 +126,10 @@ impl Control {
             latest: latest.clone(),
         };
         topics.insert(topic, watched);
-        tokio::spawn(publish(self.clone(), topic, changes, latest));
+        tokio::spawn(view::publish(self.clone(), topic, changes, latest));
         receiver
     }
 }
 
-/// Makes a topic's view anew as long as somebody watches it.
-async fn publish(
-    control: Control,
-    topic: Topic,
-    mut changes: watch::Receiver<()>,
-    latest: watch::Sender<Latest>,
-) {
-    let mut sent: Option<View> = None;
-    loop {
-        changes.mark_unchanged();
-        match View::of(&control, topic).await {
-            Ok((view, text)) => {
-                if sent.as_ref() != Some(&view) {
-                    latest.send_replace(Some(text.into()));
-                    sent = Some(view);
-                }
-            }
-            // The watchers keep what they have; the next change tries again.
-            Err(failure) => {
-                tracing::warn!(?topic, causes = %causes(&failure), "a live view was not made");
-            }
-        }
-        tokio::select! {
-            () = control.ending.cancelled() => break,
-            () = latest.closed() => {
-                let mut topics = control.live.topics();
-                // Somebody may have come between the last one's going and this lock.
-                if latest.receiver_count() == 0 {
-                    topics.remove(&topic);
-                    return;
-                }
-            }
-            () = paced(&mut changes) => {}
-        }
-    }
-    control.live.topics().remove(&topic);
-}
-
-/// Returns after the pace's time, when something has changed by then or else as soon as it does.
-async fn paced(changes: &mut watch::Receiver<()>) {
-    tokio::time::sleep(PACE).await;
-    if changes.changed().await.is_err() {
-        // The topic was removed: the watchers are gone too, which the other arms of the select see.
-        std::future::pending::<()>().await;
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        control::testing::control,
-        store::{self, testing::on_each_database},
-    };
-
-    on_each_database!(
-        a_watcher_gets_the_view_at_once_and_again_when_it_changed,
-        a_topic_that_nobody_watches_any_more_is_given_up,
-        the_end_of_the_server_ends_what_is_watched,
-    );
-
-    async fn a_watcher_gets_the_view_at_once_and_again_when_it_changed() {
-        let (_folder, control) = control().await;
-        let mut page = control.watch(Topic::Jobs(None));
-        page.wait_for(Option::is_some).await.unwrap();
-        let job = store::testing_submit(&control.store, 1).await;
-        control.live.touch(job);
-        let seen = page
-            .wait_for(|text| {
-                text.as_deref()
-                    .is_some_and(|text| text.contains(&job.to_string()))
-            })
-            .await;
-        assert!(seen.is_ok());
-    }
-
-    async fn a_topic_that_nobody_watches_any_more_is_given_up() {
-        let (_folder, control) = control().await;
-        let mut page = control.watch(Topic::Jobs(None));
-        page.wait_for(Option::is_some).await.unwrap();
-        let mut latest = control.live.topics()[&Topic::Jobs(None)].latest.subscribe();
-        drop(page);
-        assert_eq!(
-            control.live.topics().len(),
-            1,
-            "the second one watches still"
-        );
-        latest.mark_unchanged();
-        drop(latest);
-        while !control.live.topics().is_empty() {
-            tokio::task::yield_now().await;
-        }
-    }
-
-    async fn the_end_of_the_server_ends_what_is_watched() {
-        let (_folder, control) = control().await;
-        let mut page = control.watch(Topic::Jobs(None));
-        page.wait_for(Option::is_some).await.unwrap();
-        control.ending.cancel();
-        assert!(page.wait_for(|_| false).await.is_err());
-    }
-
-    #[test]
-    fn a_job_looked_at_counts_as_watched_for_a_while() {
-        let live = Live::default();
-        let job = JobId(uuid::Uuid::nil());
-        live.looked_at(job, 1_000);
-        assert!(live.watched_jobs(1_500).contains(&job));
-        assert!(live.watched_jobs(60_000).is_empty());
-    }
-}
+mod tests;

@@ -3,11 +3,12 @@
 
 use std::{process::ExitCode, time::Duration};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use server::{
     Config,
     aws::Aws,
     control::{Control, causes},
-    http::{Edge, router},
+    http::{Edge, router, serve},
     store::Store,
     tracker,
 };
@@ -65,6 +66,7 @@ fn log() -> Result<(), String> {
 }
 
 async fn run() -> anyhow::Result<()> {
+    allow_open_files();
     let config = Config::read(|name| std::env::var(name).ok())?;
     let listener = listen(&config).await?;
     let address = listener.local_addr()?;
@@ -78,7 +80,7 @@ async fn run() -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let ending = control.ending.clone();
-    let told_to_end = {
+    tokio::spawn({
         let ending = ending.clone();
         async move {
             tokio::select! {
@@ -88,14 +90,13 @@ async fn run() -> anyhow::Result<()> {
             tracing::info!("ending");
             ending.cancel();
         }
-    };
-    let serving = axum::serve(listener, router).with_graceful_shutdown(told_to_end);
+    });
     let out_of_time = async {
         ending.cancelled().await;
         tokio::time::sleep(ENDING).await;
     };
     tokio::select! {
-        served = async { serving.await } => served?,
+        () = serve(listener, router, ending.clone()) => {}
         () = out_of_time => tracing::info!("some requests were cut off"),
     }
     tracing::debug!("requests have ended");
@@ -105,6 +106,19 @@ async fn run() -> anyhow::Result<()> {
     // At most what is left of two seconds: an open statement must not keep the process.
     let _ = tokio::time::timeout(Duration::from_millis(300), store.close()).await;
     Ok(())
+}
+
+/// Takes as many open files as the system grants: each page that follows holds a connection, and the usual
+/// 1,024 is a default for programs that do not ask.
+fn allow_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let most = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, most) {
+        tracing::warn!(%error, files = limit.current, "the limit of open files stays as it is");
+    }
 }
 
 /// Binds the port, or says who is in the way and what to do.

@@ -15,7 +15,8 @@ Usage: cargo xtask bench NAME
 Runs one benchmark; its last line is JSON: name, value, unit, peer, ratio, goal, met.
 
   transitions  state transitions of the engine in process, against npm's aws-local-stepfunctions
-  executions   executions of the local AWS over HTTP, durable, against ministack and moto from PyPI";
+  executions   executions of the local AWS over HTTP, durable, against ministack and moto from PyPI
+  live         10,000 clients that follow jobs, against plain axum with tokio's broadcast";
 
 /// A benchmark and where those come from whom it is compared with.
 struct Benchmark {
@@ -29,9 +30,11 @@ struct Benchmark {
 enum Peers {
     Npm(&'static [&'static str]),
     PyPi(&'static [&'static str]),
+    /// The benchmark has it built in.
+    Own,
 }
 
-const BENCHMARKS: [Benchmark; 2] = [
+const BENCHMARKS: [Benchmark; 3] = [
     Benchmark {
         name: "transitions",
         peers: Peers::Npm(&["aws-local-stepfunctions@3.0.0"]),
@@ -41,6 +44,11 @@ const BENCHMARKS: [Benchmark; 2] = [
         name: "executions",
         peers: Peers::PyPi(&["ministack==1.5.33", "moto[server,stepfunctions]==5.2.5"]),
         programs: &["local"],
+    },
+    Benchmark {
+        name: "live",
+        peers: Peers::Own,
+        programs: &["server"],
     },
 ];
 
@@ -94,6 +102,7 @@ impl Benchmark {
             Peers::PyPi(packages) => {
                 install::python(&folder, packages)?;
             }
+            Peers::Own => {}
         }
         Ok(folder)
     }

@@ -60,14 +60,10 @@ pub fn JobPanel(
     let input = view.input.to_string();
     let clock = Clock::new(view.as_of_ms);
     let view = RwSignal::new(view);
-    let link = follow(
-        format!("/api/v1/jobs/{id}/live"),
-        "job",
-        move |next: JobView| {
-            clock.set(next.as_of_ms);
-            view.set(next);
-        },
-    );
+    let link = follow(format!("job:{id}"), move |next: JobView| {
+        clock.set(next.as_of_ms);
+        view.set(next);
+    });
     let as_of = Signal::derive(move || view.with(|view| view.as_of_ms));
 
     let detail = RwSignal::new(detail);

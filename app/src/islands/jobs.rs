@@ -16,11 +16,11 @@ pub fn JobsTable(page: JobPage, filter: JobFilter, live: bool) -> impl IntoView 
     let clock = Clock::new(page.as_of_ms);
     let page = RwSignal::new(page);
     let link = if live {
-        let url = match status {
-            Some(status) => format!("/api/v1/jobs/live?status={}", status.as_str()),
-            None => "/api/v1/jobs/live".to_owned(),
+        let topic = match status {
+            Some(status) => format!("jobs:{}", status.as_str()),
+            None => "jobs".to_owned(),
         };
-        follow(url, "jobs", move |view: JobPage| {
+        follow(topic, move |view: JobPage| {
             clock.set(view.as_of_ms);
             page.set(view);
         })

@@ -1,93 +1,135 @@
-//! Live views as server-sent events (<https://html.spec.whatwg.org/multipage/server-sent-events.html>):
-//! the view now, again whenever it changed, and a sign of life every five seconds. They end with the server.
+//! Live views as server-sent events (<https://html.spec.whatwg.org/multipage/server-sent-events.html>): who may
+//! watch what, and where a watcher goes on. The sending is [`stream`]'s.
 
-use std::{convert::Infallible, time::Duration};
+use std::{
+    str::FromStr,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use axum::{
-    extract::{Path, Query, State},
-    response::{
-        Sse,
-        sse::{Event, KeepAlive},
+    extract::{Query, State},
+    http::{
+        HeaderMap, HeaderName, StatusCode,
+        header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER},
     },
+    response::{IntoResponse, Response},
 };
-use futures::{Stream, StreamExt, stream};
-use model::ApiError;
-use tokio::sync::watch;
-use tokio_stream::wrappers::WatchStream;
+use model::{ApiError, ErrorCode};
 
 use super::{
     Edge,
-    answer::{Answered, job_id},
-    job::{Words, filter_of},
+    answer::{Answered, invalid},
     request::RequestId,
 };
 use crate::{
-    clock,
-    live::{Latest, Topic},
+    control::Failure,
+    live::{TOPICS_MAX, Topic, WATCHERS_MAX, Watcher},
 };
 
-/// How long a browser waits before it connects again.
-const RETRY: Duration = Duration::from_secs(2);
-/// How often a sign of life is sent: proxies and pages take a silent connection for a dead one.
-const ALIVE: Duration = Duration::from_secs(5);
+pub(super) mod stream;
 
-type Events = Sse<axum::response::sse::KeepAliveStream<EventStream>>;
-type EventStream = std::pin::Pin<Box<dyn Stream<Item = Result<Event, Infallible>> + Send>>;
+/// When somebody may ask again who found no seat, in seconds.
+const RETRY_AFTER_S: u64 = 10;
 
-/// Follows one job: event `job`, data a `JobView`.
-#[utoipa::path(get, path = "/api/v1/jobs/{id}/live", tag = "jobs", params(("id" = String, Path)),
-    responses((status = 200, content_type = "text/event-stream", body = String), (status = 404, body = ApiError)))]
-pub(super) async fn job(
+/// A watcher on its way from the handler, through every guard, to the connection that its answer is to be sent on.
+#[derive(Clone)]
+pub(super) struct Watching(Arc<Mutex<Option<Watcher>>>);
+
+impl Watching {
+    /// The watcher, the first time.
+    pub(super) fn take(&self) -> Option<Watcher> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// Follows topics: for each an event of its name with the view now, and again whenever it changed.
+///
+/// Between two events that a client reads only the newest view is kept. Whoever comes back with the last event's
+/// id, to this server or to another of the same installation, is sent what has changed since, and nothing if
+/// nothing has.
+#[utoipa::path(get, path = "/api/v1/live", tag = "jobs",
+    params(
+        ("topic" = Vec<String>, Query, description = "What to follow, at most 16 times: `job:` and a job's id (data: a `JobView`), `jobs` or `jobs:` and a status (data: a `JobPage`)"),
+        ("last_event_id" = Option<String>, Query, description = "Like the header, for programs that cannot set it; the header goes first"),
+        ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event of an earlier connection"),
+    ),
+    responses(
+        (status = 200, content_type = "text/event-stream", body = String), (status = 400, body = ApiError),
+        (status = 404, body = ApiError, description = "No such job"),
+        (status = 503, body = ApiError, description = "Too many follow already", headers(("Retry-After" = u64, description = "Seconds"))),
+    ))]
+pub(super) async fn follow(
     State(edge): State<Edge>,
     request_id: RequestId,
-    Path(id): Path<String>,
-) -> Answered<Events> {
-    let known = async {
-        let id = job_id(&id)?;
-        // Whoever follows a job that does not exist is told so, instead of waiting for ever.
-        edge.control.record(id).await?;
-        Ok(id)
-    };
-    let id = known
+    headers: HeaderMap,
+    Query(words): Query<Vec<(String, String)>>,
+) -> Answered<Response> {
+    let topics = topics(&edge, &words)
         .await
-        .map_err(|failure: crate::control::Failure| request_id.answer(failure))?;
-    Ok(events(edge.control.watch(Topic::Job(id)), "job"))
+        .map_err(|failure| request_id.answer(failure))?;
+    let Some(seat) = edge.control.live.seat() else {
+        let error = ApiError::new(
+            ErrorCode::Unavailable,
+            format!("{WATCHERS_MAX} pages follow this server already. Try again in a moment."),
+        );
+        let retry_after = [(RETRY_AFTER, RETRY_AFTER_S)];
+        return Ok((retry_after, request_id.answer(error)).into_response());
+    };
+    let told = headers
+        .get("last-event-id")
+        .and_then(|id| id.to_str().ok())
+        .or_else(|| word(&words, "last_event_id").next());
+    let watcher = Watcher::new(&edge.control, &topics, told, seat);
+    let mut response = (
+        StatusCode::OK,
+        [
+            (CONTENT_TYPE, "text/event-stream"),
+            (CACHE_CONTROL, "no-cache"),
+            // The end of the connection is the end of the answer (RFC 9112, section 6.3).
+            (CONNECTION, "close"),
+            // nginx would collect what it passes on.
+            (HeaderName::from_static("x-accel-buffering"), "no"),
+        ],
+    )
+        .into_response();
+    let watching = Watching(Arc::new(Mutex::new(Some(watcher))));
+    response.extensions_mut().insert(watching);
+    Ok(response)
 }
 
-/// Follows page one of the list of jobs: event `jobs`, data a `JobPage`.
-#[utoipa::path(get, path = "/api/v1/jobs/live", tag = "jobs",
-    params(("status" = Option<String>, Query, description = "Only jobs of this status")),
-    responses((status = 200, content_type = "text/event-stream", body = String), (status = 400, body = ApiError)))]
-pub(super) async fn jobs(
-    State(edge): State<Edge>,
-    request_id: RequestId,
-    Query(words): Words,
-) -> Answered<Events> {
-    let filter = filter_of(&words).map_err(|failure| request_id.answer(failure))?;
-    Ok(events(
-        edge.control.watch(Topic::Jobs(filter.status)),
-        "jobs",
-    ))
+fn word<'a>(words: &'a [(String, String)], name: &'a str) -> impl Iterator<Item = &'a str> {
+    let named = words.iter().filter(move |(given, _)| given == name);
+    named.map(|(_, word)| word.as_str())
 }
 
-fn events(latest: watch::Receiver<Latest>, name: &'static str) -> Events {
-    let first = stream::once(async { Ok(Event::default().retry(RETRY)) });
-    let views = WatchStream::new(latest)
-        .filter_map(|view| async { view })
-        .map(move |view| Ok(Event::default().event(name).data(&*view)));
-    // Not the keep-alive below: scripts do not see its comments, and the page wants to know.
-    let alive = stream::unfold((), |()| async {
-        tokio::time::sleep(ALIVE).await;
-        let now = clock::now().0.to_string();
-        Some((Some(Event::default().event("alive").data(now)), ()))
-    });
-    // The views' end is the stream's end, however long the signs of life would go on.
-    let views = views
-        .map(|event: Result<Event, Infallible>| event.ok())
-        .chain(stream::once(async { None }));
-    let both = stream::select(views, alive)
-        .take_while(|event| std::future::ready(event.is_some()))
-        .filter_map(|event| async { event.map(Ok) });
-    let all: EventStream = Box::pin(first.chain(both));
-    Sse::new(all).keep_alive(KeepAlive::new().interval(3 * ALIVE))
+/// The topics that are asked for, each once. Whoever follows a job that does not exist is told so, instead of
+/// waiting for ever.
+async fn topics(edge: &Edge, words: &[(String, String)]) -> Result<Vec<Topic>, Failure> {
+    let mut topics = Vec::new();
+    for text in word(words, "topic") {
+        let topic = Topic::from_str(text)?;
+        if !topics.contains(&topic) {
+            topics.push(topic);
+        }
+    }
+    if topics.is_empty() {
+        return Err(invalid(
+            "Say what to follow: `?topic=jobs`, or `?topic=job:` and a job's id.",
+        ));
+    }
+    if topics.len() > TOPICS_MAX {
+        return Err(invalid(format!(
+            "These are {} topics, and one connection follows at most {TOPICS_MAX}. Open a second one.",
+            topics.len()
+        )));
+    }
+    for topic in &topics {
+        if let Topic::Job(id) = topic {
+            edge.control.record(*id).await?;
+        }
+    }
+    Ok(topics)
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,9 +21,11 @@ mod openapi;
 mod page;
 mod request;
 pub mod route;
+mod serve;
 mod site;
 
 pub use guard::Hosts;
+pub use serve::serve;
 
 /// What handlers work with. Cheap to clone.
 #[derive(Clone)]

@@ -77,9 +77,7 @@ pub fn table() -> Vec<Route> {
         // The API
         GET "/api/v1/jobs" Operator job::list;
         POST "/api/v1/jobs" Operator job::submit;
-        GET "/api/v1/jobs/live" Operator live::jobs;
         GET "/api/v1/jobs/{id}" Operator job::job;
-        GET "/api/v1/jobs/{id}/live" Operator live::job;
         GET "/api/v1/jobs/{id}/graph" Operator job::graph;
         GET "/api/v1/jobs/{id}/states/{name}" Operator job::state;
         POST "/api/v1/jobs/{id}/rerun" Operator job::rerun;
@@ -88,6 +86,7 @@ pub fn table() -> Vec<Route> {
         POST "/api/v1/bulks" Operator bulk::create;
         GET "/api/v1/bulks/{id}" Operator bulk::bulk;
         POST "/api/v1/bulks/{id}/{action}" Operator bulk::action;
+        GET "/api/v1/live" Operator live::follow;
         GET "/api/v1/images" Operator image::images;
         GET "/api/v1/cold-starts" Operator cold_start::cold_starts;
         GET "/api/v1/health" Operator health::health;

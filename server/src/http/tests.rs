@@ -7,7 +7,6 @@ use axum::{
     body::{Body, to_bytes},
     http::{Method, Request, Response, StatusCode, header},
 };
-use futures::StreamExt;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 use utoipa::OpenApi;
@@ -28,7 +27,6 @@ on_each_database!(
     a_program_that_sends_a_form_is_told_in_json,
     an_action_that_cannot_be_is_told_on_the_jobs_page,
     pages_say_what_browsers_may_do_with_them,
-    a_live_stream_begins_with_the_view_and_ends_with_the_server,
     only_what_a_job_made_is_served,
 );
 
@@ -341,24 +339,6 @@ async fn pages_say_what_browsers_may_do_with_them() {
     assert_eq!(missing.status(), StatusCode::NOT_FOUND);
     let job = "/jobs/01890a5d-ac96-774b-bcce-b302099a8057";
     assert_eq!(site.get(job).await.status(), StatusCode::NOT_FOUND);
-}
-
-async fn a_live_stream_begins_with_the_view_and_ends_with_the_server() {
-    let site = site().await;
-    let response = site.get("/api/v1/jobs/live").await;
-    assert_eq!(
-        response.headers()[header::CONTENT_TYPE],
-        "text/event-stream"
-    );
-    let mut events = response.into_body().into_data_stream();
-    let mut seen = String::new();
-    while !seen.contains("\"counts\"") {
-        let chunk = events.next().await.unwrap().unwrap();
-        seen += std::str::from_utf8(&chunk).unwrap();
-    }
-    assert!(seen.contains("event: jobs"), "{seen}");
-    site.control.ending.cancel();
-    while events.next().await.is_some() {}
 }
 
 async fn only_what_a_job_made_is_served() {
