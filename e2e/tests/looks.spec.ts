@@ -28,5 +28,10 @@ test("no page is wider than a phone", async ({ page, request }) => {
 async function paths(request: Parameters<typeof jobThat>[1]): Promise<string[]> {
   const succeeded = await jobThat("succeeded", request);
   const failed = await jobThat("failed", request);
-  return ["/jobs", "/jobs/new", `/jobs/${succeeded}`, `/jobs/${succeeded}?state=Rendition`, `/jobs/${failed}`, "/images", "/cold-starts"];
+  const preview = await request.post("/api/v1/bulks", {
+    data: { what: { kind: "rerun", filter: {} }, canary: true, reason: "to be looked at" },
+  });
+  const bulk = (await preview.json()).id;
+  const bulks = ["/bulks", `/bulks/${bulk}`, "/bulks/new?kind=submit", "/bulks/new?kind=rerun&status=failed"];
+  return [...bulks, "/health", "/jobs?status=failed&text=mp4", "/jobs", "/jobs/new", `/jobs/${succeeded}`, `/jobs/${succeeded}?state=Rendition`, `/jobs/${failed}`, "/images", "/cold-starts"];
 }

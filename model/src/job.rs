@@ -227,10 +227,11 @@ impl JobFilter {
         said.collect::<Vec<_>>().join("&")
     }
 
-    /// Whether it admits every job.
-    pub fn is_all(&self) -> bool {
+    /// Whether nothing but the status narrows it.
+    pub fn is_by_status(&self) -> bool {
         *self
             == JobFilter {
+                status: self.status,
                 before: self.before,
                 ..JobFilter::default()
             }

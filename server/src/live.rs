@@ -106,9 +106,9 @@ impl Live {
         self.seats.clone().try_acquire_owned().ok()
     }
 
-    #[cfg(test)]
-    pub(crate) fn free_seats(&self) -> usize {
-        self.seats.available_permits()
+    /// How many seats are taken: streams that are open.
+    pub fn watchers(&self) -> usize {
+        WATCHERS_MAX - self.seats.available_permits()
     }
 }
 

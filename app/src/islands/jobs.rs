@@ -41,6 +41,8 @@ pub fn JobsTable(page: JobPage, filter: JobFilter, live: bool) -> impl IntoView 
 
 fn tabs(page: &JobPage, filter: &JobFilter) -> AnyView {
     let chosen = filter.status;
+    // Counts are of all jobs: beside a narrower list they would mislead.
+    let counted = filter.is_by_status();
     let tab = |status: Option<JobStatus>| {
         let (label, count) = match status {
             None => ("All", page.counts.total()),
@@ -62,7 +64,7 @@ fn tabs(page: &JobPage, filter: &JobFilter) -> AnyView {
             <li>
                 <a href=href aria-current=(status == chosen).then_some("page")>
                     {label}
-                    <span class=format!("count {class}")>{count}</span>
+                    {counted.then(|| view! { <span class=format!("count {class}")>{count}</span> })}
                 </a>
             </li>
         }
@@ -79,9 +81,7 @@ fn tabs(page: &JobPage, filter: &JobFilter) -> AnyView {
 
 fn table(page: &JobPage, filter: &JobFilter, clock: Clock) -> AnyView {
     if page.jobs.is_empty() {
-        return match filter.is_all()
-            || filter.query().starts_with("status=") && !filter.query().contains('&')
-        {
+        return match filter.is_by_status() {
             true => empty(page, filter.status),
             false => nothing_found(),
         };

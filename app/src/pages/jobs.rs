@@ -89,12 +89,7 @@ fn list(page: JobPage, filter: JobFilter) -> AnyView {
         None => "Jobs".to_owned(),
     };
     // What the server sends is page one by status alone.
-    let live = first
-        && newest
-            == JobFilter {
-                status: newest.status,
-                ..JobFilter::default()
-            };
+    let live = first && newest.is_by_status();
     let some = !page.jobs.is_empty();
     view! {
         <Title text=title.clone() />

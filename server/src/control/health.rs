@@ -276,6 +276,8 @@ impl Control {
             .outbox_oldest_seconds
             .set(oldest.map_or(0.0, |at| seconds(view.as_of_ms.since_ms(at))));
         metrics.histories_unread.set(view.histories_unread as f64);
+        let watchers = i64::try_from(self.live.watchers()).unwrap_or(i64::MAX);
+        metrics.sse_clients.set(watchers);
         metrics
             .executions_running
             .set(view.executions_running as f64);

@@ -3,15 +3,13 @@
 
 use std::time::Duration;
 
+use super::{Edge, answer::Answered, request::RequestId};
+use crate::metrics::{self, Metrics};
 use axum::{
     extract::State,
     http::{Method, StatusCode, header::CONTENT_TYPE},
-    response::{IntoResponse, Response},
+    response::IntoResponse,
 };
-use prometheus::IntGauge;
-
-use super::{Edge, answer::Answered, request::RequestId};
-use crate::metrics::{self, Metrics};
 
 /// The route of what no route matches.
 pub(super) const NO_ROUTE: &str = "none";
@@ -47,32 +45,4 @@ pub(super) fn count(
         _ => "other",
     };
     metrics.request(method, route, status.as_str(), took);
-}
-
-/// Counts a stream of events for as long as it is open.
-pub(super) fn count_stream(metrics: &Metrics, response: Response) -> Response {
-    let is_stream = response
-        .headers()
-        .get(CONTENT_TYPE)
-        .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
-    if !is_stream {
-        return response;
-    }
-    let open = Open(metrics.sse_clients.clone());
-    open.0.inc();
-    let (parts, body) = response.into_parts();
-    let body = futures::StreamExt::inspect(body.into_data_stream(), move |_| {
-        // The counter lives in the stream, and goes when the stream goes.
-        let _ = &open;
-    });
-    Response::from_parts(parts, axum::body::Body::from_stream(body))
-}
-
-/// One open stream.
-struct Open(IntGauge);
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.dec();
-    }
 }

@@ -94,7 +94,6 @@ pub(super) async fn identify(
     let took = started.elapsed();
     let counted = edge.control.aws.metrics();
     metrics::count(counted, &method, &route, response.status(), took);
-    response = metrics::count_stream(counted, response);
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }

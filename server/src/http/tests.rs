@@ -28,6 +28,8 @@ on_each_database!(
     an_action_that_cannot_be_is_told_on_the_jobs_page,
     pages_say_what_browsers_may_do_with_them,
     only_what_a_job_made_is_served,
+    a_repeated_request_is_answered_with_the_first_job,
+    a_bulk_operation_is_made_looked_at_and_begun,
 );
 
 const HOST: &str = "127.0.0.1:8080";
@@ -60,10 +62,19 @@ impl Site {
     }
 
     async fn submit(&self, body: Value) -> Response<Body> {
-        let mut request = to(Method::POST, "/api/v1/jobs", Body::from(body.to_string()));
-        request
-            .headers_mut()
-            .insert(header::CONTENT_TYPE, "application/json".parse().unwrap());
+        self.post("/api/v1/jobs", &body, &[]).await
+    }
+
+    async fn post(
+        &self,
+        address: &str,
+        body: &Value,
+        headers: &[(&'static str, &str)],
+    ) -> Response<Body> {
+        let mut request = to(Method::POST, address, Body::from(body.to_string()));
+        for (name, value) in [("content-type", "application/json")].iter().chain(headers) {
+            request.headers_mut().insert(*name, value.parse().unwrap());
+        }
         self.send(request).await
     }
 
@@ -379,7 +390,7 @@ async fn requests_are_counted_by_route_and_streams_while_they_are_open() {
     site.get("/jobs/01890a5d-ac96-774b-bcce-b302099a8057?x=secret")
         .await;
     site.get("/nothing/at/all").await;
-    let stream = site.get("/api/v1/jobs/live").await;
+    let seat = site.control.live.seat();
     let text_now = async || text(site.get("/metrics").await).await;
     let metrics = text_now().await;
     for line in [
@@ -393,6 +404,69 @@ async fn requests_are_counted_by_route_and_streams_while_they_are_open() {
         );
     }
     assert!(!metrics.contains("secret") && !metrics.contains("01890a5d"));
-    drop(stream);
+    drop(seat);
     assert!(text_now().await.contains("\ngantry_sse_clients 0\n"));
+}
+
+async fn a_repeated_request_is_answered_with_the_first_job() {
+    let site = site().await;
+    let body = json!({"pipeline": "media", "input": {"source": "https://x.example/a.mp4"}});
+    let with_key = async |body: &Value, key| {
+        let headers = [("idempotency-key", key), ("gantry-actor", "nightly import")];
+        site.post("/api/v1/jobs", body, &headers).await
+    };
+    let first = json_of(with_key(&body, "k-1").await).await;
+    let again = with_key(&body, "k-1").await;
+    assert_eq!(again.status(), StatusCode::ACCEPTED);
+    assert_eq!(json_of(again).await["id"], first["id"]);
+    let other = json!({"pipeline": "media", "input": {"source": "https://x.example/b.mp4"}});
+    let refused = with_key(&other, "k-1").await;
+    assert_eq!(refused.status(), StatusCode::CONFLICT);
+    let error = json_of(refused).await;
+    let message = error["message"].as_str().unwrap();
+    assert!(message.contains(first["id"].as_str().unwrap()), "{message}");
+    assert_eq!(with_key(&body, " ").await.status(), StatusCode::BAD_REQUEST);
+    // Derived from what is asked for, fields in any order.
+    let once = json!({"pipeline": "media", "once": true, "input": {"source": "https://x.example/c.mp4", "title": "C"}});
+    let turned = json!({"once": true, "input": {"title": "C", "source": "https://x.example/c.mp4"}, "pipeline": "media"});
+    let ids = [&once, &turned].map(async |body| json_of(site.submit(body.clone()).await).await);
+    let [one, two] = ids;
+    assert_eq!(one.await["id"], two.await["id"]);
+    let address = format!("/api/v1/jobs/{}", first["id"].as_str().unwrap());
+    let view = json_of(site.get(&address).await).await;
+    assert_eq!(view["lineage"][0]["actor"], "nightly import");
+}
+
+async fn a_bulk_operation_is_made_looked_at_and_begun() {
+    let site = site().await;
+    let wrong = json!({"what": {"kind": "sumbit"}});
+    let refused = site.post("/api/v1/bulks", &wrong, &[]).await;
+    assert_eq!(refused.status(), StatusCode::BAD_REQUEST);
+    let message = json_of(refused).await["message"].to_string();
+    assert!(message.contains("sumbit"), "{message}");
+    let submit = json!({"what": {"kind": "submit", "pipeline": "media", "inputs": [
+        {"source": "https://x.example/a.mp4"}, {"source": "clip.mp4"}]}});
+    let made = site.post("/api/v1/bulks", &submit, &[]).await;
+    assert_eq!(made.status(), StatusCode::ACCEPTED);
+    let address = made.headers()[header::LOCATION]
+        .to_str()
+        .unwrap()
+        .to_owned();
+    assert_eq!(json_of(made).await["state"], "draft");
+    let view = json_of(site.get(&address).await).await;
+    assert_eq!(view["items"][1]["state"], "refused");
+    let page = text(site.get(address.trim_start_matches("/api/v1")).await).await;
+    assert!(page.contains("Submit 1 job"), "{page}");
+    let begun = site
+        .post(&format!("{address}/start"), &json!({}), &[])
+        .await;
+    assert_eq!(begun.status(), StatusCode::ACCEPTED);
+    let again = site
+        .post(&format!("{address}/start"), &json!({}), &[])
+        .await;
+    assert_eq!(again.status(), StatusCode::CONFLICT);
+    let nothing = site
+        .post(&format!("{address}/explode"), &json!({}), &[])
+        .await;
+    assert_eq!(nothing.status(), StatusCode::NOT_FOUND);
 }

@@ -158,9 +158,9 @@ async fn the_end_of_the_server_ends_what_is_watched() {
 async fn a_seat_is_given_back_with_its_watcher() {
     let (_folder, control) = control().await;
     let watcher = watcher(&control, &[ALL], None);
-    assert_eq!(control.live.free_seats(), WATCHERS_MAX - 1);
+    assert_eq!(control.live.watchers(), 1);
     drop(watcher);
-    assert_eq!(control.live.free_seats(), WATCHERS_MAX);
+    assert_eq!(control.live.watchers(), 0);
 }
 
 #[test]

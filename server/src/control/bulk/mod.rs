@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     clock,
-    store::{BulkAction, JobRecord, NewBulk, NewBulkItem},
+    store::{BulkAction, ExecutionRecord, JobRecord, NewBulk, NewBulkItem},
 };
 
 pub(super) mod eligible;
@@ -162,55 +162,35 @@ impl Control {
         .await
     }
 
-    /// Writes an item for each of the jobs.
+    /// Writes an item for each of the jobs, chunk by chunk.
     async fn make_of_jobs(
         &self,
         new: &NewBulk,
         jobs: Option<&[JobId]>,
         filter: Option<&JobFilter>,
-        items: impl Fn(&[(JobRecord, Option<crate::store::ExecutionRecord>)]) -> Vec<NewBulkItem>,
+        items: impl Fn(&[(JobRecord, Option<ExecutionRecord>)]) -> Vec<NewBulkItem>,
     ) -> Result<(), Failure> {
-        let mut filter = match (jobs, filter) {
-            (Some(jobs), None) if jobs.len() <= ITEMS_MAX => {
-                None.or(Some((jobs, JobFilter::default())))
-            }
-            (None, Some(filter)) => Some((&[][..], checked_filter(filter.clone())?)),
+        let mut which = match (jobs, filter) {
+            (Some(jobs), None) if jobs.len() <= ITEMS_MAX => Which::Named(jobs.chunks(CHUNK)),
             (Some(_), None) => {
                 return Err(invalid(format!("Name at most {ITEMS_MAX} jobs at a time.")));
             }
-            _ => None,
-        }
-        .ok_or_else(|| {
-            invalid(
-                "Say which jobs by exactly one of `jobs` and `filter`; an empty filter means all.",
-            )
-        })?;
+            (None, Some(filter)) => Which::Filtered(checked_filter(filter.clone())?),
+            _ => {
+                return Err(invalid(
+                    "Say which jobs by exactly one of `jobs` and `filter`; an empty filter means all.",
+                ));
+            }
+        };
         self.store.bulk_making(new).await?;
         let mut written = 0_usize;
-        let mut named = filter.0.chunks(CHUNK);
-        loop {
-            let found = match jobs {
-                Some(_) => match named.next() {
-                    Some(ids) => self.store.job_records(ids).await?,
-                    None => break,
-                },
-                None => self.store.jobs_by(&filter.1, CHUNK as u32).await?,
-            };
-            let Some(last) = found.last().map(|job| job.summary.id) else {
-                // Of jobs named, none of this chunk may exist.
-                if jobs.is_some() {
-                    continue;
-                }
-                break;
-            };
+        while let Some(found) = self.next_jobs(&mut which).await? {
             if written + found.len() > ITEMS_MAX {
                 return Err(invalid(format!(
                     "The filter admits more than {ITEMS_MAX} jobs. Make it narrower."
                 )));
             }
-            filter.1.before = Some(last);
-            let with_executions = self.store.with_executions(found).await?;
-            let items = items(&with_executions);
+            let items = items(&self.store.with_executions(found).await?);
             self.store
                 .bulk_add(new.id, written as u64 + 1, &items)
                 .await?;
@@ -220,6 +200,24 @@ impl Control {
             return Err(invalid("No job is meant by that."));
         }
         Ok(())
+    }
+
+    /// The next chunk of jobs; none when there are no more. Ids of no job are passed over.
+    async fn next_jobs(&self, which: &mut Which<'_>) -> Result<Option<Vec<JobRecord>>, Failure> {
+        match which {
+            Which::Named(chunks) => match chunks.next() {
+                Some(ids) => Ok(Some(self.store.job_records(ids).await?)),
+                None => Ok(None),
+            },
+            Which::Filtered(filter) => {
+                let found = self.store.jobs_by(filter, CHUNK as u32).await?;
+                let Some(last) = found.last() else {
+                    return Ok(None);
+                };
+                filter.before = Some(last.summary.id);
+                Ok(Some(found))
+            }
+        }
     }
 
     /// A bulk operation with a page of its items.
@@ -312,6 +310,13 @@ impl Control {
     }
 }
 
+/// Which jobs a bulk operation is of.
+enum Which<'a> {
+    Named(std::slice::Chunks<'a, JobId>),
+    /// Those of the filter that are older than the last one seen.
+    Filtered(JobFilter),
+}
+
 /// How many more items may begin now, in the canary's order: 1, then 10, then the rest, each once those before it
 /// have their outcome.
 pub fn canary_allows(counts: &BulkCounts) -> u64 {
@@ -319,7 +324,7 @@ pub fn canary_allows(counts: &BulkCounts) -> u64 {
     match gone {
         0 => 1,
         1 | CANARY_END if counts.begun > 0 => 0,
-        ..CANARY_END => CANARY_END - gone,
+        1..CANARY_END => CANARY_END - gone,
         _ => u64::MAX,
     }
 }

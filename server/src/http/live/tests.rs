@@ -176,7 +176,7 @@ async fn what_cannot_be_followed_is_refused_by_name() {
         );
         assert!(answer.contains(word), "{word} in {answer}");
     }
-    assert_eq!(server.control.live.free_seats(), WATCHERS_MAX);
+    assert_eq!(server.control.live.watchers(), 0);
 }
 
 #[tokio::test]
@@ -256,7 +256,7 @@ async fn a_client_that_reads_nothing_for_too_long_is_let_go() {
     let head = b"a head that does not fit\r\n\r\n".to_vec();
     let sent = stream::send(io, head, watcher(&control), pace).await;
     assert_eq!(sent.unwrap_err().kind(), std::io::ErrorKind::TimedOut);
-    assert_eq!(control.live.free_seats(), WATCHERS_MAX);
+    assert_eq!(control.live.watchers(), 0);
 }
 
 #[tokio::test]

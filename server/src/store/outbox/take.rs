@@ -9,7 +9,7 @@ use super::{Command, OutboxRow};
 use crate::store::{Backend, Store, StoreError, error::During, write::Write};
 
 /// Who counts what runs of a pipeline holds this lock, so that two servers do not both take the last place.
-const COUNTING_LOCK: i64 = 0x6761_6e74_7279_01;
+const COUNTING_LOCK: i64 = 0x0067_616e_7472_7901;
 
 impl Store {
     /// Takes at most `limit` rows that are due, each for `lease_ms`: who dies with one gives it back by then.

@@ -2,7 +2,7 @@
 
 use crate::differential::faults::{CONTAINS_TRUE, Fault, Shows, values};
 
-pub const FAULTS: [Fault; 11] = [
+pub const FAULTS: [Fault; 14] = [
     // SFN, "Intrinsic functions": States.IntrinsicFailure, which may be caught.
     Fault {
         name: "Python's exception instead of States.IntrinsicFailure",
@@ -103,5 +103,35 @@ pub const FAULTS: [Fault; 11] = [
             },
             is: values::texts,
         },
+    },
+    // JSONata, "$string()": JSON.stringify, which writes -10.0 as -10.
+    Fault {
+        name: "$string writes a whole number with a fraction",
+        shows: Shows::Values {
+            used: |executed| {
+                executed
+                    .any(|state| state.jsonata && state.has_text(&|text| text.contains("$string(")))
+            },
+            is: |ours, theirs| match (ours.as_str(), theirs.as_str()) {
+                (Some(one), Some(other)) => other.replace(".0", "") == one,
+                _ => false,
+            },
+        },
+    },
+    // ASL, "States.Format": null is written as in JSON; this is of an error's name that was made so.
+    Fault {
+        name: "None for null in an error's name",
+        shows: Shows::Somehow(|executed| {
+            let (ours, theirs) = (&executed.dispute.ours.error, &executed.dispute.theirs.error);
+            ours != theirs && theirs.replace("None", "null") == *ours
+        }),
+    },
+    // SFN, "Passing data between states with variables": an inner scope reads the variables of the outer one.
+    Fault {
+        name: "a missing variable ends a branch",
+        shows: Shows::Somehow(|executed| {
+            executed.text(|text| text.starts_with("$v"))
+                && executed.says("'NoneType' object is not iterable")
+        }),
     },
 ];

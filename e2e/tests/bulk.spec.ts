@@ -1,0 +1,46 @@
+// Bulk operations through the pages, without script: previewed, begun, with an outcome for every item.
+import { expect, jobEnds, jobThat, test } from "./gantry";
+
+test.use({ javaScriptEnabled: false });
+
+test("a CSV becomes jobs once its preview was seen", async ({ page, request }) => {
+  const id = await jobThat("succeeded", request);
+  const { input } = await (await request.get(`/api/v1/jobs/${id}`)).json();
+  await page.goto("/bulks");
+  await page.getByRole("link", { name: "Submit many jobs…" }).click();
+  await page.getByLabel("CSV").fill(`source,title\n${input.source},From a list\nftp://nowhere.example/b.mp4,Wrong\n`);
+  await page.getByLabel(/^Why/).fill("a test");
+  await page.getByRole("button", { name: "Preview" }).click();
+  await expect(page.getByTestId("bulk-state")).toHaveAttribute("data-state", "draft");
+  await expect(page.getByText("does this to 1 job. 1 is not eligible.")).toBeVisible();
+  await expect(page.getByTestId("bulk-item").filter({ hasText: "ftp:// is not supported" })).toHaveCount(1);
+  await page.getByRole("button", { name: "Submit 1 job" }).click();
+  // The page reads itself again while items run.
+  await expect(page.getByTestId("bulk-state")).toHaveAttribute("data-state", "done", jobEnds);
+  const done = page.getByTestId("bulk-item").filter({ hasText: "From a list" });
+  await expect(done).toContainText("Succeeded");
+  await done.getByRole("link").click();
+  await expect(page.getByRole("heading", { level: 1 })).toHaveText("From a list");
+  await page.goto("/jobs?text=from+a+LIST");
+  await expect(page.getByTestId("job-row")).toHaveCount(1);
+});
+
+test("another input is a new execution once its difference was seen", async ({ page, request }) => {
+  const id = await jobThat("failed", request);
+  await page.goto(`/jobs/${id}`);
+  await page.getByText("Start a new execution with another input…").click();
+  const input = page.getByLabel("Input (JSON)");
+  const edited = { ...JSON.parse(await input.inputValue()), max_height: 720 };
+  await input.fill(JSON.stringify(edited));
+  await page.getByRole("button", { name: "Preview the difference" }).click();
+  await expect(page.getByTestId("bulk-item")).toContainText("/max_height: 1080 → 720");
+  await input.page().getByRole("button", { name: "Rerun 1 job" }).click();
+  // It is the same file, so it fails again.
+  await expect(page.getByTestId("bulk-state")).toHaveAttribute("data-state", "done", jobEnds);
+  await expect(page.getByTestId("bulk-item")).toContainText("Source.NotMedia in Inspect");
+  await page.goto(`/jobs/${id}`);
+  const lineage = page.locator(".lineage li");
+  await expect(lineage).not.toHaveCount(0);
+  await expect(lineage.last()).toContainText("Started anew by a page");
+  await expect(lineage.last()).toContainText("/max_height: 1080 → 720");
+});
