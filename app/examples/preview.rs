@@ -20,6 +20,8 @@ use backend::{Preview, Shown};
 
 #[path = "preview/backend.rs"]
 mod backend;
+#[path = "preview/bulks.rs"]
+mod bulks;
 #[path = "preview/deploy.rs"]
 mod deploy;
 #[path = "preview/health.rs"]

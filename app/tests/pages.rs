@@ -11,6 +11,8 @@ use backend::{Preview, Shown};
 
 #[path = "../examples/preview/backend.rs"]
 mod backend;
+#[path = "../examples/preview/bulks.rs"]
+mod bulks;
 #[path = "../examples/preview/deploy.rs"]
 mod deploy;
 #[path = "../examples/preview/health.rs"]
@@ -330,4 +332,51 @@ async fn health_that_is_good_has_no_mark_and_nothing_to_press() {
     assert!(!html.contains("Look again"));
     let mark = between(&html, "id=\"health-mark\"", "</li>");
     assert!(!mark.contains("<svg"), "{mark}");
+}
+
+#[tokio::test]
+async fn a_bulk_operations_page_says_what_it_would_do_and_what_it_did() {
+    let (status, html) = get("/bulks", Shown::Full).await;
+    assert_eq!(status, 200);
+    assert_eq!(html.matches("class=\"row-link\"").count(), 5);
+    let (_, html) = get("/bulks", Shown::Empty).await;
+    assert!(html.contains("No bulk operations yet"));
+    let draft = "/bulks/0198c0de-0000-7000-9000-000000000001";
+    let (_, html) = get(draft, Shown::Full).await;
+    assert!(html.contains("Nothing has happened yet."), "{html}");
+    assert!(html.contains("Rerun 121 jobs"));
+    let paused = "/bulks/0198c0de-0000-7000-9000-000000000000";
+    let (_, html) = get(paused, Shown::Full).await;
+    assert!(html.contains("failed again with Source.NotMedia in Inspect"));
+    assert!(html.contains("Go on") && html.contains("Cancel the rest"));
+    assert!(
+        !html.contains("http-equiv=\"refresh\""),
+        "it waits for a person"
+    );
+    let running = "/bulks/0198c0de-0000-7000-9000-000000000002";
+    let (_, html) = get(running, Shown::Full).await;
+    assert!(html.contains("http-equiv=\"refresh\""), "{html}");
+    let (status, _) = get("/bulks/nonesuch", Shown::Full).await;
+    assert_eq!(status, 404);
+    let (status, html) = get("/bulks/new?kind=rerun&status=failed", Shown::Full).await;
+    assert_eq!(status, 200);
+    assert!(html.contains("Rerun failed jobs"));
+    let (status, _) = get("/bulks/new?kind=explode", Shown::Full).await;
+    assert_eq!(status, 400);
+}
+
+#[tokio::test]
+async fn a_search_keeps_what_narrows_the_list_and_offers_what_may_be_done_to_all() {
+    let (_, html) = get(
+        "/jobs?status=failed&error=Source.NotMedia&text=talk",
+        Shown::Full,
+    )
+    .await;
+    assert!(
+        html.contains("/bulks/new?kind=rerun&amp;status=failed&amp;text=talk"),
+        "{html}"
+    );
+    assert!(html.contains("Source.NotMedia"));
+    let (_, html) = get("/jobs", Shown::Full).await;
+    assert!(!html.contains("bulk-actions"), "not for everything at once");
 }

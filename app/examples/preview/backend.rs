@@ -2,11 +2,11 @@
 
 use app::backend::{Backend, Reply};
 use model::{
-    ApiError, ColdStartView, ErrorCode, HealthView, ImageView, JobFilter, JobId, JobPage, JobView,
-    StateDetail, Verdict,
+    ApiError, Bulk, BulkItemState, BulkView, ColdStartView, ErrorCode, HealthView, ImageView,
+    JobFilter, JobId, JobPage, JobView, StateDetail, Verdict,
 };
 
-use super::{deploy, health, jobs};
+use super::{bulks, deploy, health, jobs};
 
 /// The media pipeline, as it is shipped.
 const DEFINITION: &str = include_str!("../../../pipelines/media.asl.json");
@@ -78,6 +78,22 @@ impl Backend for Preview {
         self.reply(Ok(
             serde_json::from_str(SCHEMA).expect("the pipeline's schema is JSON")
         ))
+    }
+
+    fn bulks(&self) -> Reply<'_, Vec<Bulk>> {
+        self.reply(Ok(match self.0 {
+            Shown::Empty => Vec::new(),
+            _ => bulks::bulks(),
+        }))
+    }
+
+    fn bulk(&self, id: String, _: Option<BulkItemState>, _: u64) -> Reply<'_, BulkView> {
+        self.reply(bulks::view(&id).ok_or_else(|| {
+            ApiError::new(
+                ErrorCode::NotFound,
+                format!("There is no bulk operation {id}."),
+            )
+        }))
     }
 
     fn images(&self) -> Reply<'_, ImageView> {

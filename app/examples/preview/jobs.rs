@@ -6,9 +6,9 @@ use std::{
 };
 
 use model::{
-    Artifact, ArtifactKind, Attempt, Execution, ExecutionStatus, JobFilter, JobId, JobPage,
-    JobStatus, JobSummary, JobView, RerunOffer, StateDetail, StateKind, StateStatus, StateView,
-    StatusCounts, TimestampMs, VisitView,
+    Artifact, ArtifactKind, Attempt, Execution, ExecutionStatus, InputChange, JobFilter, JobId,
+    JobPage, JobStatus, JobSummary, JobView, LineageEvent, LineageKind, RerunOffer, StateDetail,
+    StateKind, StateStatus, StateView, StatusCounts, TimestampMs, VisitView,
 };
 use uuid::Uuid;
 
@@ -79,6 +79,7 @@ pub fn all() -> Vec<JobSummary> {
                 error: error.map(str::to_owned),
                 failed_state: failed_state.map(str::to_owned),
                 rerun_count: u32::from(number == 4),
+                adopted: number == 6,
             }
         })
         .collect()
@@ -201,6 +202,10 @@ pub fn view(id: JobId) -> Option<JobView> {
     } else {
         Vec::new()
     };
+    let lineage = match job.rerun_count {
+        0 => Vec::new(),
+        _ => lineage(&job),
+    };
     Some(JobView {
         input: serde_json::json!({
             "source": job.source, "title": job.title, "max_height": 1080, "segment_seconds": 4, "part_mib": 8
@@ -209,8 +214,54 @@ pub fn view(id: JobId) -> Option<JobView> {
         execution,
         artifacts,
         rerun,
+        lineage,
         as_of_ms: now(),
     })
+}
+
+/// Submitted, then started anew with another input.
+fn lineage(job: &JobSummary) -> Vec<LineageEvent> {
+    let event = |kind, actor: &str, ago_ms: i64, error: Option<&str>| LineageEvent {
+        at_ms: TimestampMs(job.submitted_at_ms.0 + ago_ms),
+        kind,
+        actor: actor.to_owned(),
+        reason: String::new(),
+        bulk: None,
+        execution_arn: Some(format!(
+            "arn:aws:states:us-east-1:000000000000:execution:gantry-media:{}",
+            job.id
+        )),
+        status: Some("FAILED".to_owned()),
+        error: error.map(str::to_owned),
+        changes: Vec::new(),
+        digests: Vec::new(),
+    };
+    vec![
+        event(
+            LineageKind::Submitted,
+            "nightly import",
+            0,
+            Some("Source.Dropped"),
+        ),
+        LineageEvent {
+            reason: "the host is back".to_owned(),
+            changes: vec![InputChange {
+                pointer: "/max_height".to_owned(),
+                before: Some(1080.into()),
+                after: Some(720.into()),
+            }],
+            digests: vec![
+                "sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef"
+                    .to_owned(),
+            ],
+            ..event(
+                LineageKind::Restarted,
+                "a page",
+                61_000,
+                Some("Source.NotMedia"),
+            )
+        },
+    ]
 }
 
 fn artifacts(id: JobId) -> Vec<Artifact> {
