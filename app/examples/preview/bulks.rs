@@ -88,7 +88,10 @@ pub fn view(wanted: &str) -> Option<BulkView> {
             ),
             reason("The job is running; stop it first.", 2),
         ],
-        failures: vec![reason("Source.NotMedia in Inspect", bulk.counts.failed)],
+        failures: match bulk.counts.failed {
+            0 => Vec::new(),
+            failed => vec![reason("Source.NotMedia in Inspect", failed)],
+        },
         items: items
             .map(|((job, state), position)| BulkItem {
                 position,

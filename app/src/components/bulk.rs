@@ -135,7 +135,6 @@ pub fn items(view: &BulkView) -> AnyView {
             let title = item.title.clone();
             view! {
                 <tr class=tone.class() data-testid="bulk-item">
-                    <td class="number">{item.position}</td>
                     <td>{tone_badge(tone, item.state.label())}</td>
                     <th scope="row">
                         {match item.job {
@@ -145,10 +144,10 @@ pub fn items(view: &BulkView) -> AnyView {
                             }
                             None => title.into_any(),
                         }}
+                        <span class="hint">{format!("#{}, {}", item.position, item.action)}</span>
                         {item.reason.clone().map(|reason| view! { <span class="why">{reason}</span> })}
                         {changes(&item.changes)}
                     </th>
-                    <td class="narrow-hide">{item.action.clone()}</td>
                 </tr>
             }
         })
@@ -158,14 +157,8 @@ pub fn items(view: &BulkView) -> AnyView {
             <caption class="sr">"Items in their order"</caption>
             <thead>
                 <tr>
-                    <th scope="col" class="number">
-                        "#"
-                    </th>
                     <th scope="col">"Outcome"</th>
                     <th scope="col">"Job"</th>
-                    <th scope="col" class="narrow-hide">
-                        "What"
-                    </th>
                 </tr>
             </thead>
             <tbody>{rows}</tbody>

@@ -124,7 +124,7 @@ fn page(
         </dl>
         {reasons("Not eligible, because", &view.refusals)}
         {reasons("Failed with", &view.failures)}
-        <div class="jobs">
+        <div class="jobs bulk-items">
             <nav class="tabs" aria-label="Items by state">
                 <ul>{tabs}</ul>
             </nav>

@@ -52,7 +52,7 @@ fn list(bulks: Vec<Bulk>) -> AnyView {
         <Title text="Bulk operations" />
         <h1>"Bulk operations"</h1>
         {begin}
-        {body}
+        <div class="jobs">{body}</div>
     }
     .into_any()
 }
