@@ -13,9 +13,7 @@ use crate::{
     store::StoreError,
 };
 
-mod bulk;
-#[cfg(test)]
-pub(crate) use bulk::round as bulk_round;
+pub(crate) mod bulk;
 mod dispatch;
 mod health;
 mod hear;

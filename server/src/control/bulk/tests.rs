@@ -152,8 +152,8 @@ async fn a_submission_is_previewed_row_by_row() {
     let bulk = control.create_bulk(request, "ada").await.unwrap();
     assert_eq!((bulk.counts.waiting, bulk.counts.refused), (1, 1));
     assert_eq!(bulk.state, BulkState::Running);
-    tracker::bulk_round(&control).await.unwrap();
-    tracker::bulk_round(&control).await.unwrap();
+    tracker::bulk::round(&control).await.unwrap();
+    tracker::bulk::round(&control).await.unwrap();
     let jobs = control.jobs(JobFilter::default()).await.unwrap().jobs;
     assert_eq!(jobs.len(), 1);
     assert_eq!(
@@ -176,7 +176,7 @@ async fn a_canary_pauses_when_the_same_failure_comes_again() {
         .unwrap();
     assert_eq!(bulk.counts.eligible(), 3);
     control.start_bulk(bulk.id).await.unwrap();
-    tracker::bulk_round(&control).await.unwrap();
+    tracker::bulk::round(&control).await.unwrap();
     let queued = JobFilter {
         status: Some(JobStatus::Queued),
         ..JobFilter::default()
@@ -210,7 +210,7 @@ async fn a_canary_pauses_when_the_same_failure_comes_again() {
         .keep_failed_state(&arn, "Inspect")
         .await
         .unwrap();
-    tracker::bulk_round(&control).await.unwrap();
+    tracker::bulk::round(&control).await.unwrap();
     let view = control.bulk_view(bulk.id, None, 0).await.unwrap();
     assert_eq!(view.bulk.state, BulkState::Paused);
     let note = view.bulk.note.unwrap_or_default();
@@ -221,7 +221,7 @@ async fn a_canary_pauses_when_the_same_failure_comes_again() {
     assert_eq!((view.bulk.counts.waiting, view.bulk.counts.failed), (2, 1));
     // A person who has mended the cause goes on with the next step.
     control.start_bulk(bulk.id).await.unwrap();
-    tracker::bulk_round(&control).await.unwrap();
+    tracker::bulk::round(&control).await.unwrap();
     assert_eq!(control.store.jobs(&queued, 9).await.unwrap().len(), 2);
 }
 
