@@ -183,10 +183,7 @@ impl Product {
             .env("AWS_REGION", "us-east-1")
             .env("AWS_ACCESS_KEY_ID", "local")
             .env("AWS_SECRET_ACCESS_KEY", "local")
-            .env(
-                "RUST_LOG",
-                "info,server=debug,sqlx=warn,aws=warn,hyper=warn",
-            );
+            .env("RUST_LOG", self.place.log);
         command
     }
 

@@ -65,7 +65,10 @@ pub fn all() -> anyhow::Result<()> {
 
 fn test(parts: &[&str], filters: &[String]) -> anyhow::Result<()> {
     if parts.contains(&"faults") {
-        step("kill server and local at random, between them faults", faults::check)?;
+        step(
+            "kill server and local at random, between them faults",
+            faults::check,
+        )?;
     }
     if parts == ["faults"] {
         return Ok(());

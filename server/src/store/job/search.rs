@@ -11,8 +11,8 @@ use super::{
 };
 use crate::store::{Backend, Store, StoreError};
 
-/// Jobs that are looked at one by one before the index is asked.
-const NEARBY_MAX: u32 = 2_000;
+/// Jobs that are looked at one by one before the index is asked: about as many as take a millisecond or two.
+const NEARBY_MAX: u32 = 1_000;
 /// How many places a job may be away from where its id says: ids are made before the jobs, by requests that
 /// overtake each other.
 const APART_MAX: u32 = 64;
