@@ -26,7 +26,7 @@ use schedule::Schedule;
 use work::Client;
 
 /// Rounds over the same data.
-const BLOCK: u64 = 25;
+const BLOCK: u64 = 50;
 /// How long store and AWS may take to agree once the faults have ended: a backoff of the tracker's and a silence that
 /// its reconciler ends.
 const QUIET_WITHIN: Duration = Duration::from_secs(90);

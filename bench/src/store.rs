@@ -7,7 +7,7 @@ mod load;
 mod submit;
 
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Context;
@@ -19,6 +19,9 @@ use crate::words::Words;
 
 /// Jobs by default.
 const JOBS: u64 = 1_000_000;
+/// The databases: with a million jobs, and with those only that are submitted.
+const FILLED: &str = "gantry_bench_filled";
+const EMPTY: &str = "gantry_bench_empty";
 const USAGE: &str = "store [--jobs JOBS] [--database POSTGRES_URL] [--data FOLDER] [--programs FOLDER] [--only lists|submit]";
 
 /// Measures, and tells the ratio of the two ways to submit.
@@ -41,23 +44,22 @@ pub fn measure(mut words: Words) -> anyhow::Result<Report> {
         .enable_all()
         .build()?;
     let report = runtime.block_on(async {
-        let name = "gantry_store_bench";
-        let url = match &server {
-            Some(server) => database::create(server, name).await?,
-            None => format!("sqlite:{}", data.join("gantry.db").display()),
-        };
+        let [url, other] = [
+            database(&server, &data, FILLED).await?,
+            database(&server, &data, EMPTY).await?,
+        ];
         // Nobody answers there, so that lists are measured alone, and accepting without starting.
         let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let place = |aws, local| Place {
+        let place = |url: &str, aws, local| Place {
             programs: programs.clone(),
             data: data.clone(),
-            database: url.clone(),
+            database: url.to_owned(),
             aws,
             local,
             log: "warn",
         };
         if only.as_deref() != Some("submit") {
-            let mut product = Product::new(place(silent.local_addr()?, free_address()?))?;
+            let mut product = Product::new(place(&url, silent.local_addr()?, free_address()?))?;
             product.begin(Program::Server).await?;
             let began = Instant::now();
             fill::fill(&url, jobs).await?;
@@ -71,13 +73,15 @@ pub fn measure(mut words: Words) -> anyhow::Result<Report> {
             submit::accepted(&product).await?;
             resident(&product, "after submitting")?;
         }
+        // Of its own: what was accepted before would be started first.
         let aws = free_address()?;
-        let product = Product::start(place(aws, aws)).await?;
+        let product = Product::start(place(&other, aws, aws)).await?;
         let report = submit::compare(&product).await?;
         resident(&product, "after submitting with AWS")?;
         drop(product);
         if let Some(server) = &server {
-            database::remove(server, name).await?;
+            database::remove(server, FILLED).await?;
+            database::remove(server, EMPTY).await?;
         }
         anyhow::Ok(report)
     })?;
@@ -85,6 +89,14 @@ pub fn measure(mut words: Words) -> anyhow::Result<Report> {
         std::fs::remove_dir_all(&data)?;
     }
     Ok(report)
+}
+
+/// An empty database of this name; on SQLite one that is there stays as it is.
+async fn database(server: &Option<String>, data: &Path, name: &str) -> anyhow::Result<String> {
+    match server {
+        Some(server) => database::create(server, name).await,
+        None => Ok(format!("sqlite:{}", data.join(name).display())),
+    }
 }
 
 /// Says what memory the server holds (`man 5 proc`, statm).

@@ -329,3 +329,54 @@ fn listed(own: &[Execution]) -> String {
 fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
+
+    fn view(job: &str, execution: Value, lineage: &[&str]) -> Value {
+        let lineage: Vec<Value> = lineage.iter().map(|kind| json!({ "kind": kind })).collect();
+        json!({ "job": { "status": job }, "execution": execution, "lineage": lineage })
+    }
+
+    fn told_of(view: &Value, own: &[(&str, &str, u64)]) -> Result<(), String> {
+        let own: Vec<Execution> = own
+            .iter()
+            .map(|(name, status, redrives)| Execution {
+                name: format!("{ID}{name}"),
+                status: (*status).to_owned(),
+                redrives: *redrives,
+            })
+            .collect();
+        job(view, &view["job"], &own).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_agrees_is_let_pass_and_anything_else_is_told() {
+        let stored = json!({ "name": ID, "status": "FAILED", "redrive_count": 1 });
+        let failed = view("failed", stored.clone(), &["submitted", "redriven"]);
+        assert_eq!(told_of(&failed, &[("", "FAILED", 1)]), Ok(()));
+        for (own, why) in [
+            (&[("", "FAILED", 2)][..], "more than was asked for"),
+            (&[("", "FAILED", 0)], "never came"),
+            (&[("", "SUCCEEDED", 1)], "status differs"),
+            (
+                &[("", "FAILED", 1), ("-2", "FAILED", 0)],
+                "more than was asked for",
+            ),
+            (&[("-2", "FAILED", 1)], "have the numbers"),
+            (&[], "never came"),
+        ] {
+            let told = told_of(&failed, own).unwrap_err();
+            assert!(told.contains(why), "{told}");
+        }
+        let other = view("succeeded", stored, &["submitted", "redriven"]);
+        let told = told_of(&other, &[("", "FAILED", 1)]).unwrap_err();
+        assert!(told.contains("not its execution's"), "{told}");
+        // A stop withdrew its start.
+        let withdrawn = view("aborted", Value::Null, &["submitted", "stopped"]);
+        assert_eq!(told_of(&withdrawn, &[]), Ok(()));
+    }
+}
