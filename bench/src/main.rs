@@ -5,20 +5,34 @@
 //! installs the peer and runs it.
 
 mod cpu;
+mod database;
 mod differential;
 mod endpoint;
 mod executions;
+mod faults;
 mod live;
+mod product;
 mod report;
 mod resting;
+mod store;
 mod transitions;
+mod words;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use words::Words;
+
 fn main() -> ExitCode {
     let mut words = std::env::args().skip(1);
     let name = words.next().unwrap_or_default();
+    if name == "faults" {
+        return checked(&name, faults::check(Words::new(words)));
+    }
+    if name == "store" {
+        let measured = store::measure(Words::new(words));
+        return checked(&name, measured.map(|report| println!("{}", report.line())));
+    }
     // Where the peer is installed; without it only our own side is measured.
     let peer = words.next().map(PathBuf::from);
     if name == "differential" {
@@ -37,7 +51,7 @@ fn main() -> ExitCode {
             .and_then(|bench| live::measure(&bench)),
         _ => {
             eprintln!(
-                "bench: there is no benchmark {name:?}; there are transitions, executions, live and differential"
+                "bench: there is no benchmark {name:?}; there are transitions, executions, live, store, faults and differential"
             );
             return ExitCode::from(2);
         }
@@ -47,6 +61,17 @@ fn main() -> ExitCode {
             println!("{}", report.line());
             ExitCode::SUCCESS
         }
+        Err(error) => {
+            eprintln!("bench {name}: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What a check came to.
+fn checked(name: &str, result: anyhow::Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("bench {name}: {error:#}");
             ExitCode::FAILURE

@@ -79,6 +79,11 @@ impl Arguments {
         Some(self.words.remove(at))
     }
 
+    /// What no option took, for a program that reads it itself.
+    pub fn rest(self) -> Vec<String> {
+        self.words
+    }
+
     /// Refuses what no option took.
     pub fn finish(self) -> anyhow::Result<()> {
         match self.words.first() {

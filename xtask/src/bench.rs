@@ -10,12 +10,15 @@ use crate::step::{run, say};
 use crate::{CommandResult, children, install, project};
 
 const USAGE: &str = "
-Usage: cargo xtask bench NAME
+Usage: cargo xtask bench NAME [OPTION VALUE…]
 
 Runs one benchmark; its last line is JSON: name, value, unit, peer, ratio, goal, met.
 
   transitions  state transitions of the engine in process, against npm's aws-local-stepfunctions
   executions   executions of the local AWS over HTTP, durable, against ministack and moto from PyPI
+  store        lists, searches and submitting with a million jobs stored; --jobs 10000000, --database POSTGRES_URL
+  faults       server and local killed at random with faults between them: a check, not a measurement;
+               --rounds 10000, --seed SEED, --database POSTGRES_URL
   live         10,000 clients that follow jobs, against plain axum with tokio's broadcast";
 
 /// A benchmark and where those come from whom it is compared with.
@@ -32,9 +35,11 @@ enum Peers {
     PyPi(&'static [&'static str]),
     /// The benchmark has it built in.
     Own,
+    /// The product alone; what is said behind the name is the benchmark's to read.
+    None,
 }
 
-const BENCHMARKS: [Benchmark; 3] = [
+const BENCHMARKS: [Benchmark; 5] = [
     Benchmark {
         name: "transitions",
         peers: Peers::Npm(&["aws-local-stepfunctions@3.0.0"]),
@@ -50,6 +55,16 @@ const BENCHMARKS: [Benchmark; 3] = [
         peers: Peers::Own,
         programs: &["server"],
     },
+    Benchmark {
+        name: "store",
+        peers: Peers::None,
+        programs: &["server", "local"],
+    },
+    Benchmark {
+        name: "faults",
+        peers: Peers::None,
+        programs: &["server", "local"],
+    },
 ];
 
 /// The command.
@@ -61,9 +76,15 @@ pub fn run_command(mut arguments: Arguments) -> CommandResult {
     let name = arguments
         .word()
         .with_context(|| format!("which benchmark? There are {known}"))?;
-    arguments.finish()?;
     let Some(benchmark) = BENCHMARKS.iter().find(|known| known.name == name) else {
         bail!("there is no benchmark {name:?}; there are {known}");
+    };
+    let options = match benchmark.peers {
+        Peers::None => arguments.rest(),
+        Peers::Npm(_) | Peers::PyPi(_) | Peers::Own => {
+            arguments.finish()?;
+            Vec::new()
+        }
     };
     let mut build = project::cargo("build");
     build.args(["--release", "--package", "bench"]);
@@ -72,8 +93,9 @@ pub fn run_command(mut arguments: Arguments) -> CommandResult {
     }
     run(&mut build)?;
     let mut bench = Command::new(project::target().join("release/bench"));
-    bench.arg(&name);
+    bench.arg(&name).args(options);
     match benchmark.install() {
+        Ok(_) if matches!(benchmark.peers, Peers::None) => {}
         Ok(folder) => {
             bench.arg(folder);
         }
@@ -102,7 +124,7 @@ impl Benchmark {
             Peers::PyPi(packages) => {
                 install::python(&folder, packages)?;
             }
-            Peers::Own => {}
+            Peers::Own | Peers::None => {}
         }
         Ok(folder)
     }

@@ -1,6 +1,7 @@
 //! `cargo xtask e2e`: the product in a real browser. Starts it over a folder of its own on free ports, runs
 //! Playwright against it, and the checks that need to kill it or to ask it as another AWS client would.
 
+mod faults;
 mod history;
 mod survival;
 
@@ -19,7 +20,7 @@ Usage: cargo xtask e2e [--part PART] [FILTER…]
 
 Installs what is missing, builds, starts everything over target/e2e and tests it.
 
-  --part PART  only this part: pages, survival or history
+  --part PART  only this part: faults, survival, history or pages
   FILTER       what Playwright is to run, such as tests/job.spec.ts";
 
 /// What the parts need.
@@ -30,7 +31,7 @@ pub const TOOLS: [&install::Tool; 4] = [
     &install::PS,
 ];
 
-const PARTS: [&str; 3] = ["survival", "history", "pages"];
+const PARTS: [&str; 4] = ["faults", "survival", "history", "pages"];
 
 /// The command.
 pub fn run_command(mut arguments: Arguments) -> CommandResult {
@@ -63,6 +64,15 @@ pub fn all() -> anyhow::Result<()> {
 }
 
 fn test(parts: &[&str], filters: &[String]) -> anyhow::Result<()> {
+    if parts.contains(&"faults") {
+        step(
+            "kill server and local at random, between them faults",
+            faults::check,
+        )?;
+    }
+    if parts == ["faults"] {
+        return Ok(());
+    }
     install::ensure(&TOOLS)?;
     let data = project::target().join("e2e");
     if data.exists() {

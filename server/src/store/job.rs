@@ -9,6 +9,7 @@ use sqlx::{FromRow, Row, any::AnyRow};
 use super::{During, Store, StoreError, count};
 
 mod list;
+mod search;
 
 /// A job to be made.
 #[derive(Debug, Clone)]

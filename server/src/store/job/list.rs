@@ -1,5 +1,5 @@
 //! The list of jobs by any filter, a page at a time and newest first. Every filter has an index that begins where
-//! the page does, so that a page costs the same wherever it is.
+//! the page does, so that a page costs the same wherever it is. Searching for a text is [`super::search`]'s.
 
 use std::collections::HashMap;
 
@@ -7,8 +7,8 @@ use model::{JobFilter, JobSummary};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, FromRow, any::AnyRow, query::QueryAs as Query};
 
-use super::{JobRecord, SummaryRow};
-use crate::store::{Backend, During, ExecutionRecord, Store, StoreError};
+use super::{JobRecord, SummaryRow, search::Listed};
+use crate::store::{During, ExecutionRecord, Store, StoreError};
 
 impl Store {
     /// At most `limit` jobs, newest first, that the filter admits.
@@ -30,79 +30,17 @@ impl Store {
         self.listed(filter, limit).await
     }
 
-    async fn listed<T: for<'r> FromRow<'r, AnyRow> + Send + Unpin>(
+    async fn listed<T: Listed>(
         &self,
         filter: &JobFilter,
         limit: u32,
     ) -> Result<Vec<T>, StoreError> {
-        let (mut text, values) = self.listing(filter);
-        // The text is put together here; what comes from outside is bound.
-        text.push_str(&format!(" LIMIT ${}", values.len() + 1));
-        values
-            .into_iter()
-            .fold(sqlx::query_as(AssertSqlSafe(text)), Query::bind)
-            .bind(i64::from(limit))
-            .fetch_all(&self.read)
-            .await
-            .during("list jobs")
-    }
-
-    /// The statement without its limit, and the values of its parameters.
-    fn listing(&self, filter: &JobFilter) -> (String, Vec<String>) {
-        let mut text = "SELECT job.* FROM job".to_owned();
-        let mut order = " ORDER BY job.id DESC";
-        let mut conditions: Vec<(&'static str, String, &'static str)> = Vec::new();
-        let before = filter.before.map(|id| id.to_string());
-        match (&filter.text, self.backend) {
-            (Some(wanted), Backend::Sqlite) => {
-                text.push_str(" JOIN job_text ON job_text.rowid = job.place");
-                // A string (https://www.sqlite.org/fts5.html#fts5_strings): nothing in it is an operator.
-                let string = format!("\"{}\"", wanted.replace('"', "\"\""));
-                conditions.push(("job_text MATCH ", string, ""));
-                // In the order that the search itself has, so that it ends with the page.
-                order = " ORDER BY job_text.rowid DESC";
-                if let Some(before) = before {
-                    let place = "job_text.rowid < (SELECT place FROM job WHERE id = ";
-                    conditions.push((place, before, ")"));
-                }
-            }
-            (wanted, _) => {
-                if let Some(wanted) = wanted {
-                    let escaped = wanted
-                        .replace('\\', r"\\")
-                        .replace('%', r"\%")
-                        .replace('_', r"\_");
-                    let within = "(job.title || ' ' || job.source) ILIKE ";
-                    conditions.push((within, format!("%{escaped}%"), ""));
-                }
-                if let Some(before) = before {
-                    conditions.push(("job.id < ", before, ""));
-                }
-            }
+        if let Some(wanted) = &filter.text {
+            return self.found(filter, wanted, limit).await;
         }
-        let status = filter.status.map(|status| status.as_str().to_owned());
-        for (condition, value) in [
-            ("job.pipeline = ", filter.pipeline.clone()),
-            ("job.status = ", status),
-            ("job.error = ", filter.error.clone()),
-            ("job.failed_state = ", filter.failed_state.clone()),
-            ("job.id >= ", filter.since_ms.map(first_id)),
-            ("job.id < ", filter.until_ms.map(first_id)),
-        ] {
-            conditions.extend(value.map(|value| (condition, value, "")));
-        }
-        let mut values = Vec::with_capacity(conditions.len() + 1);
-        for (condition, value, end) in conditions {
-            text.push_str(if values.is_empty() {
-                " WHERE "
-            } else {
-                " AND "
-            });
-            values.push(value);
-            text.push_str(&format!("{condition}${}{end}", values.len()));
-        }
-        text.push_str(order);
-        (text, values)
+        let listing = Listing::of(filter);
+        let text = listing.text("SELECT job.* FROM job", &by_id(limit));
+        listing.fetch(self, text).await
     }
 
     /// Jobs with their newest executions.
@@ -137,9 +75,77 @@ impl Store {
     }
 }
 
+/// A statement's conditions: what comes from outside is bound, and never part of the text.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Listing {
+    conditions: Vec<String>,
+    values: Vec<String>,
+}
+
+impl Listing {
+    /// All that a filter says, but for the text to search for.
+    pub(super) fn of(filter: &JobFilter) -> Listing {
+        let mut listing = Listing::default();
+        let status = filter.status.map(|status| status.as_str().to_owned());
+        for (condition, value) in [
+            ("job.id < ", filter.before.map(|id| id.to_string())),
+            ("job.pipeline = ", filter.pipeline.clone()),
+            ("job.status = ", status),
+            ("job.error = ", filter.error.clone()),
+            ("job.failed_state = ", filter.failed_state.clone()),
+            ("job.id >= ", filter.since_ms.map(first_id)),
+            ("job.id < ", filter.until_ms.map(first_id)),
+        ] {
+            if let Some(value) = value {
+                listing.and(condition, value, "");
+            }
+        }
+        listing
+    }
+
+    /// Adds a condition with one value in it.
+    pub(super) fn and(&mut self, before: &str, value: String, after: &str) {
+        let parameter = self.bind(value);
+        self.conditions.push(format!("{before}{parameter}{after}"));
+    }
+
+    /// Binds a value; gives the name of its parameter.
+    pub(super) fn bind(&mut self, value: String) -> String {
+        self.values.push(value);
+        format!("${}", self.values.len())
+    }
+
+    /// The statement's text: its conditions between its beginning and its end.
+    pub(super) fn text(&self, start: &str, end: &str) -> String {
+        match self.conditions.is_empty() {
+            true => format!("{start}{end}"),
+            false => format!("{start} WHERE {}{end}", self.conditions.join(" AND ")),
+        }
+    }
+
+    /// Runs a statement with these values.
+    pub(super) async fn fetch<T: for<'r> FromRow<'r, AnyRow> + Send + Unpin>(
+        self,
+        store: &Store,
+        text: String,
+    ) -> Result<Vec<T>, StoreError> {
+        self.values
+            .into_iter()
+            .fold(sqlx::query_as(AssertSqlSafe(text)), Query::bind)
+            .fetch_all(&store.read)
+            .await
+            .during("list jobs")
+    }
+}
+
+/// The end of a statement whose rows come newest first.
+pub(super) fn by_id(limit: u32) -> String {
+    format!(" ORDER BY job.id DESC LIMIT {limit}")
+}
+
 /// The first id that a job submitted at a moment can have: a UUID version 7 begins with its milliseconds
 /// (RFC 9562, section 5.7).
-fn first_id(at_ms: i64) -> String {
+pub(super) fn first_id(at_ms: i64) -> String {
     let millis = at_ms.clamp(0, (1 << 48) - 1).unsigned_abs();
     uuid::Uuid::from_u128(u128::from(millis) << 80).to_string()
 }

@@ -7,7 +7,9 @@ use model::{JobId, JobStatus, LineageKind};
 use sqlx::AnyConnection;
 
 use super::{RerunMode, StopOutcome, execution_name};
-use crate::store::{Asked, NewJob, Store, StoreError, error::During, lineage, plain, write::Write};
+use crate::store::{
+    Asked, Backend, NewJob, Store, StoreError, error::During, lineage, plain, write::Write,
+};
 
 /// What submitting came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -249,6 +251,15 @@ impl Write for Stop {
 
     async fn apply(&self, connection: &mut AnyConnection) -> Result<StopOutcome, StoreError> {
         let job = self.job.to_string();
+        if Backend::of(connection) == Backend::Postgres {
+            // A start that is being noted at this moment takes its row away and only then tells of its execution:
+            // who does not wait for it finds neither.
+            sqlx::query("SELECT id FROM outbox WHERE job_id = $1 ORDER BY id FOR UPDATE")
+                .bind(&job)
+                .execute(&mut *connection)
+                .await
+                .during(self.operation())?;
+        }
         let current: Option<(String, Option<String>)> =
             sqlx::query_as("SELECT status, execution_arn FROM job WHERE id = $1")
                 .bind(&job)
@@ -261,18 +272,6 @@ impl Write for Stop {
         if JobStatus::from_str(&status).is_ok_and(JobStatus::is_final) {
             return Ok(StopOutcome::Over);
         }
-        sqlx::query(
-            "INSERT INTO lineage (job_id, at_ms, kind, actor, reason, bulk_id, number)
-             SELECT $1, $2, 'stopped', $3, $4, $5, COALESCE(MAX(number), 1) FROM execution WHERE job_id = $1",
-        )
-        .bind(&job)
-        .bind(self.now_ms)
-        .bind(&*plain(&self.asked.actor))
-        .bind(&*plain(&self.asked.reason))
-        .bind(self.asked.bulk.map(|bulk| bulk.to_string()))
-        .execute(&mut *connection)
-        .await
-        .during(self.operation())?;
         let withdrawn = sqlx::query(
             "DELETE FROM outbox WHERE job_id = $1 AND command IN ('start', 'redrive') AND attempts = 0",
         )
@@ -284,9 +283,10 @@ impl Write for Stop {
             sqlx::query("UPDATE job SET status = 'aborted', ended_at_ms = $2 WHERE id = $1")
                 .bind(&job)
                 .bind(self.now_ms)
-                .execute(connection)
+                .execute(&mut *connection)
                 .await
                 .during(self.operation())?;
+            self.note(connection).await?;
             return Ok(StopOutcome::Withdrawn);
         }
         // A start under way will have made the newest execution by the time this row's turn comes,
@@ -308,9 +308,29 @@ impl Write for Stop {
         .bind(&job)
         .bind(target)
         .bind(self.now_ms)
+        .execute(&mut *connection)
+        .await
+        .during(self.operation())?;
+        self.note(connection).await?;
+        Ok(StopOutcome::Promised)
+    }
+}
+
+impl Stop {
+    /// Keeps in the lineage that it was asked for: only when something comes of it.
+    async fn note(&self, connection: &mut AnyConnection) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO lineage (job_id, at_ms, kind, actor, reason, bulk_id, number)
+             SELECT $1, $2, 'stopped', $3, $4, $5, COALESCE(MAX(number), 1) FROM execution WHERE job_id = $1",
+        )
+        .bind(self.job.to_string())
+        .bind(self.now_ms)
+        .bind(&*plain(&self.asked.actor))
+        .bind(&*plain(&self.asked.reason))
+        .bind(self.asked.bulk.map(|bulk| bulk.to_string()))
         .execute(connection)
         .await
         .during(self.operation())?;
-        Ok(StopOutcome::Promised)
+        Ok(())
     }
 }

@@ -25,6 +25,8 @@ on_each_database!(
     higher_priorities_start_first_and_no_more_than_may_run_at_once,
     a_repeated_request_gives_the_first_job,
     what_was_asked_of_a_job_is_its_lineage,
+    a_stop_beside_the_note_of_a_start_is_promised,
+    a_stop_of_what_is_over_leaves_no_trace,
 );
 
 const ARN: &str = "arn:aws:states:us-east-1:000000000000:execution:gantry-media:x";
@@ -327,4 +329,64 @@ async fn what_was_asked_of_a_job_is_its_lineage() {
     assert_eq!(lineage[1].kind, model::LineageKind::Restarted);
     assert_eq!(lineage[1].changes, asked.changes);
     assert_eq!(lineage[1].execution_arn, None, "it has not started yet");
+}
+
+async fn a_stop_beside_the_note_of_a_start_is_promised() {
+    let (_folder, store) = store().await;
+    let job = submit(&store, 1).await;
+    let row = store.outbox_take(2_000, 1_000, 9).await.unwrap()[0].id;
+    // The start is noted, and not yet committed.
+    let mut noting = store.write.begin().await.unwrap();
+    for text in [
+        format!("DELETE FROM outbox WHERE id = {row}"),
+        format!(
+            "INSERT INTO execution (arn, job_id, name, number, status, started_at_ms, heard_at_ms)
+             VALUES ('{ARN}', '{job}', 'x', 1, 'RUNNING', 2000, 2000)"
+        ),
+        format!("UPDATE job SET execution_arn = '{ARN}', status = 'running' WHERE id = '{job}'"),
+    ] {
+        let done = sqlx::query(sqlx::AssertSqlSafe(text)).execute(&mut *noting);
+        done.await.unwrap();
+    }
+    let asked = Asked::default();
+    let mut stop = std::pin::pin!(store.stop(job, &asked, 3_000));
+    // Either the stop waits for it, or it has come to something too early.
+    let early = tokio::select! {
+        outcome = &mut stop => Some(outcome.unwrap()),
+        () = somebody_waits(&store) => None,
+    };
+    noting.commit().await.unwrap();
+    let outcome = match early {
+        Some(outcome) => outcome,
+        None => stop.await.unwrap(),
+    };
+    assert_eq!(outcome, StopOutcome::Promised);
+    let taken = store.outbox_take(4_000, 1_000, 9).await.unwrap();
+    assert_eq!(
+        taken[0].command,
+        Command::Stop {
+            arn: ARN.to_owned()
+        }
+    );
+}
+
+/// Until a transaction waits for a lock; SQLite's one writer is known to.
+async fn somebody_waits(store: &Store) {
+    while store.backend == crate::store::Backend::Postgres {
+        let waits =
+            "SELECT CAST(COUNT(*) AS BIGINT) FROM pg_locks JOIN pg_stat_activity AS own USING (pid)
+             WHERE NOT granted AND own.datname = current_database()";
+        let (waiting,): (i64,) = sqlx::query_as(waits).fetch_one(&store.read).await.unwrap();
+        if waiting > 0 {
+            return;
+        }
+    }
+}
+
+async fn a_stop_of_what_is_over_leaves_no_trace() {
+    let (_folder, store) = store().await;
+    let job = failed(&store).await;
+    let outcome = store.stop(job, &Asked::default(), 4_000).await.unwrap();
+    assert_eq!(outcome, StopOutcome::Over);
+    assert_eq!(store.lineage(job).await.unwrap().len(), 1);
 }

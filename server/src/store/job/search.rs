@@ -1,0 +1,279 @@
+//! Jobs in whose title or source a text stands, newest first. What is common is found near the page's begin, what is
+//! rare by the index of every three characters; so that neither a common text with a rare status nor a rare text
+//! costs more than a page.
+
+use model::JobFilter;
+use sqlx::{FromRow, any::AnyRow};
+
+use super::{
+    JobRecord, SummaryRow,
+    list::{Listing, by_id, first_id},
+};
+use crate::store::{Backend, Store, StoreError};
+
+/// Jobs that are looked at one by one before the index is asked: about as many as take a millisecond or two.
+const NEARBY_MAX: u32 = 1_000;
+/// How many places a job may be away from where its id says: ids are made before the jobs, by requests that
+/// overtake each other.
+const APART_MAX: u32 = 64;
+
+/// A row that knows its id.
+pub(super) trait Listed: for<'r> FromRow<'r, AnyRow> + Send + Unpin {
+    fn id(&self) -> model::JobId;
+}
+
+impl Listed for SummaryRow {
+    fn id(&self) -> model::JobId {
+        self.0.id
+    }
+}
+
+impl Listed for JobRecord {
+    fn id(&self) -> model::JobId {
+        self.summary.id
+    }
+}
+
+impl Store {
+    /// At most `limit` jobs, newest first, that the filter admits and in which the text stands.
+    pub(super) async fn found<T: Listed>(
+        &self,
+        filter: &JobFilter,
+        wanted: &str,
+        limit: u32,
+    ) -> Result<Vec<T>, StoreError> {
+        let mut found: Vec<T> = Vec::new();
+        let mut end = None;
+        if self.looks_nearby(filter, wanted) {
+            found = self.nearby(filter, wanted, limit).await?;
+            if found.len() >= limit as usize {
+                return Ok(found);
+            }
+            let listing = Listing::of(filter);
+            let last = format!("{} OFFSET {}", by_id(1), NEARBY_MAX - 1);
+            let text = listing.text("SELECT job.id FROM job", &last);
+            let last: Vec<(String,)> = listing.fetch(self, text).await?;
+            let Some((last,)) = last.into_iter().next() else {
+                // That was all that the rest of the filter admits.
+                return Ok(found);
+            };
+            end = Some(last);
+        }
+        let left = limit.saturating_sub(u32::try_from(found.len()).unwrap_or(limit));
+        let mut further = match self.backend {
+            Backend::Sqlite => self.further_in_sqlite(filter, wanted, end, left).await?,
+            Backend::Postgres => self.further_in_postgres(filter, wanted, end, left).await?,
+        };
+        further.sort_unstable_by_key(|job: &T| std::cmp::Reverse(job.id()));
+        further.truncate(left as usize);
+        found.extend(further);
+        Ok(found)
+    }
+
+    /// SQLite's index gives what it finds newest first and as it is asked for, so that only a filter beside the text
+    /// can make it search for long. Its LIKE knows the case of ASCII's letters only.
+    fn looks_nearby(&self, filter: &JobFilter, wanted: &str) -> bool {
+        let is_narrowed = filter.status.is_some()
+            || filter.pipeline.is_some()
+            || filter.error.is_some()
+            || filter.failed_state.is_some();
+        match self.backend {
+            Backend::Sqlite => is_narrowed && wanted.is_ascii(),
+            Backend::Postgres => true,
+        }
+    }
+
+    /// Looks at the first jobs of the page one by one.
+    async fn nearby<T: Listed>(
+        &self,
+        filter: &JobFilter,
+        wanted: &str,
+        limit: u32,
+    ) -> Result<Vec<T>, StoreError> {
+        let mut listing = Listing::of(filter);
+        let near = listing.text("SELECT job.* FROM job", &by_id(NEARBY_MAX));
+        let like = listing.bind(pattern(wanted));
+        let holds = match self.backend {
+            Backend::Sqlite => {
+                format!(r"(job.title LIKE {like} ESCAPE '\' OR job.source LIKE {like} ESCAPE '\')")
+            }
+            Backend::Postgres => format!("(job.title || ' ' || job.source) ILIKE {like}"),
+        };
+        let text = format!(
+            "SELECT job.* FROM ({near}) AS job WHERE {holds}{}",
+            by_id(limit)
+        );
+        listing.fetch(self, text).await
+    }
+
+    /// By the index, in the order that the index itself has, so that it ends with the page.
+    async fn further_in_sqlite<T: Listed>(
+        &self,
+        filter: &JobFilter,
+        wanted: &str,
+        end: Option<String>,
+        limit: u32,
+    ) -> Result<Vec<T>, StoreError> {
+        let mut listing = Listing::of(filter);
+        // A string (https://www.sqlite.org/fts5.html#fts5_strings): nothing in it is an operator.
+        let string = format!("\"{}\"", wanted.replace('"', "\"\""));
+        listing.and("job_text MATCH ", string, "");
+        let ends = [
+            end.clone(),
+            filter.before.map(|id| id.to_string()),
+            filter.until_ms.map(first_id),
+        ];
+        for id in ends.into_iter().flatten() {
+            let after = format!(" ORDER BY id LIMIT 1), {}) + {APART_MAX}", i64::MAX / 2);
+            listing.and(
+                "job_text.rowid < COALESCE((SELECT place FROM job WHERE id >= ",
+                id,
+                &after,
+            );
+        }
+        if let Some(since_ms) = filter.since_ms {
+            let after = format!(" ORDER BY id DESC LIMIT 1), 0) - {APART_MAX}");
+            let since = "job_text.rowid > COALESCE((SELECT place FROM job WHERE id < ";
+            listing.and(since, first_id(since_ms), &after);
+        }
+        if let Some(end) = end {
+            listing.and("job.id < ", end, "");
+        }
+        let text = listing.text(
+            // CROSS keeps the order of the two (https://www.sqlite.org/lang_select.html#crossjoin).
+            "SELECT job.* FROM job_text CROSS JOIN job ON job.place = job_text.rowid",
+            &format!(" ORDER BY job_text.rowid DESC LIMIT {}", limit + APART_MAX),
+        );
+        listing.fetch(self, text).await
+    }
+
+    /// By the index, whatever the planner thinks of how common the text is: what is common was nearby.
+    async fn further_in_postgres<T: Listed>(
+        &self,
+        filter: &JobFilter,
+        wanted: &str,
+        end: Option<String>,
+        limit: u32,
+    ) -> Result<Vec<T>, StoreError> {
+        let mut listing = Listing::of(filter);
+        listing.and(
+            "(job.title || ' ' || job.source) ILIKE ",
+            pattern(wanted),
+            "",
+        );
+        if let Some(end) = end {
+            listing.and("job.id < ", end, "");
+        }
+        let hits = listing.text("SELECT job.id FROM job", "");
+        let text = format!(
+            "WITH hit AS MATERIALIZED ({hits}), page AS MATERIALIZED (SELECT id FROM hit ORDER BY id DESC LIMIT {limit})
+             SELECT job.* FROM page JOIN job ON job.id = page.id"
+        );
+        listing.fetch(self, text).await
+    }
+}
+
+/// Text as LIKE's pattern for what holds it.
+fn pattern(wanted: &str) -> String {
+    let escaped = wanted
+        .replace('\\', r"\\")
+        .replace('%', r"\%")
+        .replace('_', r"\_");
+    format!("%{escaped}%")
+}
+
+#[cfg(test)]
+mod tests {
+    use model::{JobId, JobStatus};
+    use serde_json::{Value, json};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::store::testing::{on_each_database, store};
+
+    on_each_database!(what_is_not_near_is_found_further_on, times_bound_a_search);
+
+    /// Jobs of one second each; every hundredth has failed, the first three and the last have a word of their own.
+    async fn jobs(store: &Store, count: u64) -> Vec<JobId> {
+        let ids: Vec<JobId> = (0..count)
+            .map(|second| {
+                JobId(Uuid::from_u128(
+                    u128::from(second * 1000) << 80 | 7 << 76 | 2 << 62,
+                ))
+            })
+            .collect();
+        let rows: Vec<Value> = ids
+            .iter()
+            .enumerate()
+            .map(|(at, id)| {
+                let is_special = at < 3 || at + 1 == ids.len();
+                json!({ "id": id, "title": if is_special { "Zeppelin landing" } else { "a harbour" },
+                    "status": if at % 100 == 0 { "failed" } else { "succeeded" } })
+            })
+            .collect();
+        sqlx::query(
+            "INSERT INTO job (id, pipeline, title, source, input, status, submitted_at_ms)
+             SELECT value ->> 'id', 'media', value ->> 'title', 's3://in/clip.mp4', '{}', value ->> 'status', 0
+             FROM json_each($1)",
+        )
+        .bind(Value::from(rows).to_string())
+        .execute(&store.write)
+        .await
+        .unwrap();
+        ids
+    }
+
+    async fn found(store: &Store, filter: &JobFilter, limit: u32) -> Vec<JobId> {
+        let jobs = store.jobs(filter, limit).await.unwrap();
+        jobs.iter().map(|job| job.id).collect()
+    }
+
+    async fn what_is_not_near_is_found_further_on() {
+        let (_folder, store) = store().await;
+        let ids = jobs(&store, u64::from(NEARBY_MAX) + 205).await;
+        let last = ids[ids.len() - 1];
+        let searched = |text: &str, status| JobFilter {
+            text: Some(text.to_owned()),
+            status,
+            ..JobFilter::default()
+        };
+        let zeppelins = searched("zeppelin", None);
+        assert_eq!(
+            found(&store, &zeppelins, 9).await,
+            [last, ids[2], ids[1], ids[0]]
+        );
+        assert_eq!(found(&store, &zeppelins, 2).await, [last, ids[2]]);
+        let next = JobFilter {
+            before: Some(ids[2]),
+            ..zeppelins
+        };
+        assert_eq!(found(&store, &next, 9).await, [ids[1], ids[0]]);
+        let well = searched("zeppelin", Some(JobStatus::Succeeded));
+        assert_eq!(found(&store, &well, 9).await, [last, ids[2], ids[1]]);
+        let failed = searched("harbour", Some(JobStatus::Failed));
+        assert_eq!(found(&store, &failed, 99).await.len(), ids.len() / 100);
+    }
+
+    async fn times_bound_a_search() {
+        let (_folder, store) = store().await;
+        let ids = jobs(&store, 400).await;
+        let between = |since_ms, until_ms| JobFilter {
+            text: Some("clip".to_owned()),
+            since_ms,
+            until_ms,
+            ..JobFilter::default()
+        };
+        assert_eq!(
+            found(&store, &between(Some(100_000), Some(102_000)), 9).await,
+            [ids[101], ids[100]]
+        );
+        assert_eq!(
+            found(&store, &between(None, Some(2_000)), 9).await,
+            [ids[1], ids[0]]
+        );
+        assert_eq!(
+            found(&store, &between(Some(398_000), None), 9).await,
+            [ids[399], ids[398]]
+        );
+    }
+}

@@ -1,0 +1,18 @@
+//! Rounds in which server and `local` are killed behind a proxy that fails: some dozens of those of which the
+//! benchmark has ten thousand.
+
+use std::process::Command;
+
+use crate::project;
+use crate::step::run;
+
+/// The seed is the same each time: what fails here fails again.
+const SEED: &str = "1";
+const ROUNDS: &str = "50";
+
+/// Runs them; an error says with which words the failed ones run again.
+pub fn check() -> anyhow::Result<()> {
+    run(project::cargo("build").args(["--package", "bench", "--locked"]))?;
+    run(Command::new(project::program("bench"))
+        .args(["faults", "--seed", SEED, "--rounds", ROUNDS]))
+}
