@@ -66,6 +66,22 @@ impl Live {
         }
     }
 
+    /// Says that jobs changed, looking through what is watched once.
+    pub fn touch_all(&self, jobs: &HashSet<JobId>) {
+        if jobs.is_empty() {
+            return;
+        }
+        for (topic, watched) in self.topics().iter() {
+            let is_changed = match topic {
+                Topic::Jobs(_) => true,
+                Topic::Job(job) => jobs.contains(job),
+            };
+            if is_changed {
+                watched.changed.send_replace(());
+            }
+        }
+    }
+
     /// Says that somebody opened a job's page, with or without script.
     pub fn looked_at(&self, job: JobId, now_ms: i64) {
         let mut looked_at = self

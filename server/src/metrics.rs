@@ -40,6 +40,7 @@ pub struct Metrics {
     aws_refill: GaugeVec,
     aws_waiting: GaugeVec,
     events: IntCounterVec,
+    reconciled: IntCounterVec,
     requests: IntCounterVec,
     request_latency: HistogramVec,
     pub sse_clients: IntGauge,
@@ -145,6 +146,11 @@ impl Default for Metrics {
                 "Messages of the status queue by result: applied, stale, unknown (not an execution of Gantry's), malformed.",
                 &["result"],
             ),
+            reconciled: shelf.counters(
+                "gantry_reconciled_total",
+                "Executions by result: adopted (started outside Gantry), corrected (no event had told of it, a sweep did).",
+                &["result"],
+            ),
             requests: shelf.counters(
                 "gantry_http_requests_total",
                 "Requests by method, route and status.",
@@ -223,6 +229,19 @@ impl Metrics {
     /// A message of the status queue.
     pub fn event(&self, result: &'static str) {
         self.events.with_label_values(&[result]).inc();
+    }
+
+    /// Executions that were started outside Gantry became jobs.
+    pub fn adopted(&self, count: u64) {
+        self.reconciled
+            .with_label_values(&["adopted"])
+            .inc_by(count);
+    }
+
+    /// AWS was asked, and had executions otherwise than the store.
+    pub fn corrected(&self, count: u64) {
+        let corrected = &["corrected"];
+        self.reconciled.with_label_values(corrected).inc_by(count);
     }
 
     /// A request was answered. `route` is the table's path, not the address.

@@ -114,6 +114,7 @@ apis! {
     StopExecution "Step Functions" StopExecution 1_000 / 200 elsewhere 500 / 25;
     DescribeExecution "Step Functions" DescribeExecution 300 / 15 elsewhere 250 / 10;
     DescribeStateMachineForExecution "Step Functions" DescribeStateMachineForExecution 200 / 1;
+    ListExecutions "Step Functions" ListExecutions 200 / 5 elsewhere 100 / 2;
     GetExecutionHistory "Step Functions" GetExecutionHistory 400 / 20;
     ReceiveMessage "SQS" ReceiveMessage 1_000 / 1_000;
     DeleteMessageBatch "SQS" DeleteMessageBatch 1_000 / 1_000;

@@ -32,7 +32,7 @@ pub use history::event_of;
 pub use queue::{Message, Queue, QueueDepth};
 pub use record::{CallError, Outcome, Seen};
 pub use registry::{Registry, RegistryImage};
-pub use states::{HistoryPage, States};
+pub use states::{ExecutionPage, HistoryPage, ListedExecution, States};
 pub use stream::{Records, Stream};
 
 use crate::{config::Config, metrics::Metrics};
@@ -122,9 +122,11 @@ impl Aws {
     }
 }
 
-/// Milliseconds since 1970 of a moment in an answer.
+/// Milliseconds since 1970 of a moment in an answer. AWS writes seconds with three decimal places, of which the
+/// nearest binary fraction may be a little less.
 fn moment_ms(moment: &aws_smithy_types::DateTime) -> i64 {
-    moment.to_millis().unwrap_or(0)
+    let milliseconds = (moment.as_nanos() + 500_000).div_euclid(1_000_000);
+    i64::try_from(milliseconds).unwrap_or(0)
 }
 
 #[cfg(test)]

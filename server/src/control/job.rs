@@ -10,7 +10,10 @@ use uuid::Uuid;
 
 use super::{
     Control, Failure,
-    bulk::{checked_reason, eligible::edited},
+    bulk::{
+        checked_reason,
+        eligible::{adopted_input, edited},
+    },
     input::Edit,
     pipeline::{pipeline, shown_source, title_of},
 };
@@ -183,6 +186,7 @@ impl Control {
                         asked.changes = changes;
                         Some(input)
                     }
+                    None if job.summary.adopted => Some(adopted_input(&job)?),
                     None => None,
                 };
                 RerunMode::Restart { input }

@@ -20,9 +20,12 @@ pub struct Pipeline {
     validator: Validator,
 }
 
+/// The pipeline whose state machine's executions are followed.
+pub const FOLLOWED: &str = "media";
+
 static PIPELINES: LazyLock<Vec<Pipeline>> = LazyLock::new(|| {
     vec![Pipeline::compiled(
-        "media",
+        FOLLOWED,
         include_str!("../../../pipelines/media.asl.json"),
         include_str!("../../../pipelines/media.schema.json"),
     )]

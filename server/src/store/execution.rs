@@ -8,8 +8,10 @@ use sqlx::{AnyConnection, FromRow, Row, any::AnyRow};
 
 use super::{During, Statement, Store, StoreError, Write, plain};
 
+mod adopt;
 mod status;
 
+pub use adopt::{Adoption, KnownExecution};
 pub use status::{Applied, StatusChange};
 
 /// An execution as it becomes known.

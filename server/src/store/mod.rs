@@ -6,6 +6,7 @@
 use std::{borrow::Cow, sync::Arc};
 
 use sqlx::AnyPool;
+use uuid::Uuid;
 
 mod artifact;
 mod backend;
@@ -16,6 +17,7 @@ mod health;
 mod history;
 mod invocation;
 mod job;
+mod lease;
 mod lineage;
 mod outbox;
 mod pipeline;
@@ -27,11 +29,14 @@ mod write;
 pub use backend::Backend;
 pub use bulk::{BulkAction, BulkRecord, BulkTurn, NewBulk, NewBulkItem, Promise, Settled};
 pub use error::StoreError;
-pub use execution::{Applied, ExecutionRecord, NewExecution, StatusChange};
+pub use execution::{
+    Adoption, Applied, ExecutionRecord, KnownExecution, NewExecution, StatusChange,
+};
 pub use health::Backlog;
 pub use invocation::{ColdStart, Invocation, InvocationCount};
 pub use job::{JobRecord, NewJob};
 pub use lineage::Asked;
+pub(crate) use outbox::execution_name;
 pub use outbox::{Command, OutboxRow, RerunMode, StopOutcome, Submitted};
 pub use pipeline::PipelineSetting;
 pub use progress::ProgressRow;
@@ -46,6 +51,8 @@ use write::{Statement, Write, Writer};
 pub struct Store {
     backend: Backend,
     url: Arc<str>,
+    /// This server, to others over the same database.
+    server: Uuid,
     read: AnyPool,
     /// The connections of `writer`.
     write: AnyPool,
@@ -66,6 +73,7 @@ impl Store {
         Ok(Store {
             backend,
             url: url.into(),
+            server: Uuid::now_v7(),
             read: backend.pool(url, Purpose::Reading)?,
             writer: Writer::start(&write, backend),
             write,

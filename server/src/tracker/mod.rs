@@ -13,6 +13,7 @@ use crate::{
     store::StoreError,
 };
 
+mod adopt;
 pub(crate) mod bulk;
 mod dispatch;
 mod health;
@@ -21,6 +22,7 @@ mod history;
 mod manifest;
 mod reconcile;
 mod status;
+mod sweep;
 mod telemetry;
 mod version;
 
@@ -37,6 +39,7 @@ pub fn start(control: &Control) -> JoinSet<()> {
     loops.spawn(status::run(tracker.clone()));
     loops.spawn(history::run(tracker.clone()));
     loops.spawn(reconcile::run(control.speaking_as(Caller::Reconciler)));
+    loops.spawn(sweep::run(control.speaking_as(Caller::Reconciler)));
     loops.spawn(telemetry::run(tracker.clone()));
     loops.spawn(manifest::run(tracker.clone()));
     loops.spawn(version::run(tracker.clone()));

@@ -1,9 +1,16 @@
 //! The reconciler: asks AWS about running executions that nothing was heard of for a while, because
 //! EventBridge delivers at best effort and a queue may be emptied by somebody else.
 
-use std::time::Duration;
+use std::{str::FromStr, time::Duration};
 
-use super::{Pause, hear::hear};
+use model::JobId;
+use serde_json::Value;
+
+use super::{
+    Pause,
+    adopt::{own_part, source_of},
+    hear::hear,
+};
 use crate::{
     clock,
     control::{Control, Failure, causes},
@@ -37,7 +44,6 @@ pub(super) async fn run(control: Control) {
 }
 
 async fn round(control: &Control, before_ms: i64) -> Result<(), Failure> {
-    let (mut asked, mut corrected) = (0, 0);
     for arn in control
         .store
         .executions_silent(before_ms, ROUND_MAX)
@@ -46,17 +52,28 @@ async fn round(control: &Control, before_ms: i64) -> Result<(), Failure> {
         if control.ending.is_cancelled() {
             return Ok(());
         }
-        let now = clock::now().0;
-        match control.aws.states.describe(&arn, now).await {
-            Ok(change) => {
-                asked += 1;
-                corrected += u32::from(hear(control, &change).await? == Applied::Changed);
-            }
-            Err(error) if error.is("ExecutionDoesNotExist") => gone(control, &arn, now).await?,
-            Err(error) => return Err(error.into()),
-        }
+        let corrected = ask(control, &arn).await?;
+        control.aws.metrics().corrected(corrected.into());
     }
-    // What an end's event did not say about redriving is asked once more.
+    explain(control).await?;
+    read_inputs(control).await
+}
+
+/// Asks about one execution. Whether the store had it otherwise.
+pub(super) async fn ask(control: &Control, arn: &str) -> Result<bool, Failure> {
+    let now = clock::now().0;
+    match control.aws.states.describe(arn, now).await {
+        Ok(change) => Ok(hear(control, &change).await? == Applied::Changed),
+        Err(error) if error.is("ExecutionDoesNotExist") => {
+            gone(control, arn, now).await?;
+            Ok(true)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Asks once more about ends whose news said neither why nor whether they can be redriven.
+pub(super) async fn explain(control: &Control) -> Result<(), Failure> {
     for arn in control.store.executions_unexplained(ROUND_MAX).await? {
         let change = match control.aws.states.describe(&arn, clock::now().0).await {
             Ok(change) => change,
@@ -73,7 +90,30 @@ async fn round(control: &Control, before_ms: i64) -> Result<(), Failure> {
         };
         hear(control, &explained).await?;
     }
-    control.signs.swept(asked, corrected);
+    Ok(())
+}
+
+/// Reads what adopted executions were started with where nothing told it.
+pub(super) async fn read_inputs(control: &Control) -> Result<(), Failure> {
+    for (job, arn) in control.store.inputs_unread(ROUND_MAX).await? {
+        let Ok(job) = JobId::from_str(&job) else {
+            continue;
+        };
+        let states = &control.aws.states;
+        let text = match states.describe_whole(&arn, clock::now().0).await {
+            Ok((_, text)) => text,
+            Err(error) if error.is("ExecutionDoesNotExist") => None,
+            Err(error) => return Err(error.into()),
+        };
+        let input = text
+            .and_then(|text| serde_json::from_str(&text).ok())
+            .map(own_part);
+        let name = arn.rsplit(':').next().unwrap_or(&arn);
+        let source = source_of(input.as_ref()).unwrap_or_else(|| name.to_owned());
+        let input = input.unwrap_or(Value::Null);
+        control.store.keep_input(job, &source, &input).await?;
+        control.live.touch(job);
+    }
     Ok(())
 }
 

@@ -1,237 +1,252 @@
-//! Status events: EventBridge puts each change of an execution's status on the queue. They come at least
-//! once and in any order; the store sorts that out.
-//! <https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html>
+//! The status queue: EventBridge puts each change of an execution's status on it. Messages are received by as many
+//! long polls as there is something to do for, applied by hundreds in one write, and deleted once that is durable.
+//! What they say is [`event`]'s; that they come twice, late and in any order is for the store to sort out.
 
-use std::str::FromStr;
+use std::{collections::HashSet, sync::Arc};
 
 use futures::{StreamExt, stream};
-use model::JobId;
-use serde::Deserialize;
+use tokio::{
+    sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc},
+    task::JoinSet,
+};
 
+use self::event::{Told, told};
 use super::{
     Pause,
-    dispatch::{UUID_LENGTH, number_of},
-    hear::hear,
+    adopt::{Unknown, learn},
+    hear::{ends, hear, hear_all},
 };
 use crate::{
     aws::Message,
     clock,
-    control::{Control, Failure},
-    store::{Applied, NewExecution, StatusChange},
+    control::{Control, Failure, causes},
+    store::{Applied, StatusChange},
 };
 
-/// Events applied at one time: as many as SQS answers at once.
-const MESSAGES_MAX: usize = 10;
+mod event;
+
+/// Long polls at one time while there is much to receive; SQS answers each with ten messages.
+const POLLS_MAX: usize = 16;
+/// Messages of a full answer, and of one DeleteMessageBatch.
+const ANSWER: usize = 10;
+/// Messages applied in one write.
+const BATCH_MAX: usize = 500;
+/// DeleteMessageBatch at one time.
+const DELETES_MAX: usize = 8;
+/// Ends read ahead at one time: of jobs that somebody watches, and of others. Those beyond are told at once.
+const AHEAD_WATCHED: u32 = 32;
+const AHEAD: u32 = 4;
 
 pub(super) async fn run(control: Control) {
+    let (sender, mut received) = mpsc::channel(BATCH_MAX);
+    let busy = Arc::new(Notify::new());
+    let mut polls = JoinSet::new();
+    for number in 0..POLLS_MAX {
+        polls.spawn(poll(control.clone(), number, busy.clone(), sender.clone()));
+    }
+    let intake = Intake::new(control.clone());
     let mut pause = Pause::default();
     loop {
-        let received = tokio::select! {
+        let mut messages = Vec::new();
+        tokio::select! {
             () = control.ending.cancelled() => return,
-            received = control.aws.queue.receive() => received,
-        };
-        let messages = match received {
-            Ok(messages) => messages,
-            Err(error) => {
-                if pause
-                    .after_failure(&control, "receive status events", &error)
-                    .await
-                    .is_break()
-                {
+            _ = received.recv_many(&mut messages, BATCH_MAX) => {}
+        }
+        match intake.take(messages).await {
+            Ok(()) => pause.reset(),
+            // They stay in the queue and come again.
+            Err(failure) => {
+                let waited = pause.after_failure(&control, "apply status events", &failure);
+                if waited.await.is_break() {
                     return;
                 }
-                continue;
             }
+        }
+    }
+}
+
+/// Receives messages: the first one always, the others while answers are full.
+async fn poll(control: Control, number: usize, busy: Arc<Notify>, sender: mpsc::Sender<Message>) {
+    let mut pause = Pause::default();
+    let mut is_full = false;
+    loop {
+        let received = async {
+            if number > 0 && !is_full {
+                busy.notified().await;
+            }
+            control.aws.queue.receive().await
         };
-        pause.reset();
-        let applied: Vec<_> = stream::iter(messages)
-            .map(|message| {
-                let control = &control;
-                async move { (apply(control, &message).await, message.receipt) }
-            })
-            .buffer_unordered(MESSAGES_MAX)
-            .collect()
-            .await;
-        let mut done = Vec::with_capacity(applied.len());
-        for (result, receipt) in applied {
-            match result {
-                Ok(()) => done.push(receipt),
-                // It stays in the queue and comes again.
-                Err(failure) => {
-                    if pause
-                        .after_failure(&control, "apply a status event", &failure)
-                        .await
-                        .is_break()
-                    {
+        let received = tokio::select! {
+            () = control.ending.cancelled() => return,
+            received = received => received,
+        };
+        match received {
+            Ok(messages) => {
+                pause.reset();
+                is_full = messages.len() >= ANSWER;
+                if is_full {
+                    busy.notify_one();
+                }
+                for message in messages {
+                    if sender.send(message).await.is_err() {
                         return;
                     }
                 }
             }
-        }
-        if let Err(error) = control.aws.queue.delete(&done).await {
-            // They come again, and change nothing then.
-            tracing::debug!(causes = %crate::control::causes(&error), "status events were not deleted");
-        }
-    }
-}
-
-/// An EventBridge event, as far as it is read here.
-#[derive(Debug, Deserialize)]
-struct Event {
-    #[serde(rename = "detail-type")]
-    detail_type: String,
-    detail: serde_json::Value,
-}
-
-/// The detail of a *Step Functions Execution Status Change*. Dates are milliseconds since 1970.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Detail {
-    execution_arn: String,
-    name: String,
-    status: model::ExecutionStatus,
-    start_date: Option<i64>,
-    stop_date: Option<i64>,
-    error: Option<String>,
-    cause: Option<String>,
-    redrive_count: Option<u32>,
-    redrive_status: Option<String>,
-    redrive_status_reason: Option<String>,
-}
-
-/// The change that an event tells of; none when it tells of something else.
-fn change_of(body: &str, now_ms: i64) -> Option<(StatusChange, String)> {
-    let event: Event = serde_json::from_str(body).ok()?;
-    if event.detail_type != "Step Functions Execution Status Change" {
-        return None;
-    }
-    let detail: Detail = serde_json::from_value(event.detail).ok()?;
-    Some((
-        StatusChange {
-            arn: detail.execution_arn,
-            status: detail.status,
-            redrive_count: detail.redrive_count,
-            started_at_ms: detail.start_date,
-            ended_at_ms: detail.stop_date,
-            error: detail.error,
-            cause: detail.cause,
-            redrive_status: detail.redrive_status,
-            redrive_reason: detail.redrive_status_reason,
-            heard_at_ms: now_ms,
-        },
-        detail.name,
-    ))
-}
-
-pub(super) async fn apply(control: &Control, message: &Message) -> Result<(), Failure> {
-    let Some((change, name)) = change_of(&message.body, clock::now().0) else {
-        tracing::warn!("a message in the status queue is no status event; it is dropped");
-        control.aws.metrics().event("malformed");
-        return Ok(());
-    };
-    let result = match learn(control, &change, &name).await? {
-        Some((job, applied)) => {
-            tracing::debug!(%job, status = ?change.status, ?applied, "status event");
-            match applied {
-                Applied::Stale => "stale",
-                _ => "applied",
+            Err(error) => {
+                is_full = false;
+                let waited = pause.after_failure(&control, "receive status events", &error);
+                if waited.await.is_break() {
+                    return;
+                }
             }
         }
-        None => {
-            tracing::debug!(arn = change.arn, "an event of an execution not of Gantry's");
-            "unknown"
-        }
-    };
-    control.aws.metrics().event(result);
-    Ok(())
+    }
 }
 
-/// Applies a change, of an execution that was not known yet too: an event may be faster than the answer to
-/// StartExecution. Returns its job and whether it was news; none when it is nobody's.
-async fn learn(
-    control: &Control,
-    change: &StatusChange,
-    name: &str,
-) -> Result<Option<(JobId, Applied)>, Failure> {
-    let Some(job) = name
-        .get(..UUID_LENGTH)
-        .and_then(|id| JobId::from_str(id).ok())
-    else {
-        return Ok(None);
-    };
-    let mut applied = hear(control, change).await?;
-    if applied == Applied::Unknown {
-        let started_at_ms = change.started_at_ms.unwrap_or(change.heard_at_ms);
-        let execution = NewExecution::new(job, &change.arn, number_of(name), started_at_ms);
-        control
-            .store
-            .started(None, &execution, change.heard_at_ms)
-            .await?;
-        applied = hear(control, change).await?;
-        if applied == Applied::Unknown {
-            return Ok(None);
+/// What takes messages in.
+pub(super) struct Intake {
+    control: Control,
+    ahead_watched: Arc<Semaphore>,
+    ahead: Arc<Semaphore>,
+}
+
+impl Intake {
+    pub(super) fn new(control: Control) -> Intake {
+        Intake {
+            control,
+            ahead_watched: Arc::new(Semaphore::new(AHEAD_WATCHED as usize)),
+            ahead: Arc::new(Semaphore::new(AHEAD as usize)),
         }
     }
-    Ok(Some((job, applied)))
+
+    /// Applies messages and deletes them. Ends that are read ahead are told, and deleted, a little later.
+    pub(super) async fn take(&self, messages: Vec<Message>) -> Result<(), Failure> {
+        let control = &self.control;
+        let now_ms = clock::now().0;
+        let (mut events, mut done) = (Vec::with_capacity(messages.len()), Vec::new());
+        for message in messages {
+            match told(&message.body, now_ms) {
+                Some(event) => events.push((event, message.receipt)),
+                None => {
+                    tracing::warn!(
+                        "a message in the status queue is no status event; it is dropped"
+                    );
+                    control.aws.metrics().event("malformed");
+                    done.push(message.receipt);
+                }
+            }
+        }
+        let mut known = control.store.executions_known(&arns(&events)).await?;
+        let mut named = HashSet::new();
+        let unknown: Vec<Unknown> = events
+            .iter()
+            .filter(|(event, _)| {
+                let arn = event.change.arn.as_str();
+                !known.contains_key(arn)
+                    && control.aws.states.name_of(arn).is_some()
+                    && named.insert(arn.to_owned())
+            })
+            .map(|(event, _)| Unknown {
+                arn: event.change.arn.clone(),
+                started_at_ms: event.change.started_at_ms.unwrap_or(now_ms),
+                input: event.input.clone(),
+            })
+            .collect();
+        if !unknown.is_empty() {
+            learn(control, unknown).await?;
+            known = control.store.executions_known(&arns(&events)).await?;
+        }
+        let watched = control.live.watched_jobs(now_ms);
+        let (mut changes, mut receipts) = (Vec::new(), Vec::new());
+        for (event, receipt) in events {
+            let Some(execution) = known.get(&event.change.arn) else {
+                tracing::debug!(
+                    arn = event.change.arn,
+                    "an event of an execution not of Gantry's"
+                );
+                control.aws.metrics().event("unknown");
+                done.push(receipt);
+                continue;
+            };
+            let place = match ends(&event.change, execution) {
+                true if watched.contains(&execution.job) => &self.ahead_watched,
+                true => &self.ahead,
+                false => {
+                    changes.push(event.change);
+                    receipts.push(receipt);
+                    continue;
+                }
+            };
+            match place.clone().try_acquire_owned() {
+                Ok(permit) => self.read_ahead(event.change, receipt, permit),
+                Err(_) => {
+                    changes.push(event.change);
+                    receipts.push(receipt);
+                }
+            }
+        }
+        for applied in hear_all(control, &changes, &known).await? {
+            counted(control, applied);
+        }
+        done.extend(receipts);
+        delete(control, &done).await;
+        Ok(())
+    }
+
+    /// Tells an end beside everything else, once what it ended with is read.
+    fn read_ahead(&self, change: StatusChange, receipt: String, permit: OwnedSemaphorePermit) {
+        let control = self.control.clone();
+        tokio::spawn(async move {
+            match hear(&control, &change).await {
+                Ok(applied) => {
+                    counted(&control, applied);
+                    delete(&control, &[receipt]).await;
+                }
+                // It stays in the queue and comes again.
+                Err(failure) => {
+                    tracing::warn!(arn = change.arn, causes = %causes(&failure), "a status event waits");
+                }
+            }
+            drop(permit);
+        });
+    }
+
+    /// Waits until no end is being read ahead.
+    #[cfg(test)]
+    pub(super) async fn settled(&self) {
+        let _all = self
+            .ahead_watched
+            .acquire_many(AHEAD_WATCHED)
+            .await
+            .unwrap();
+        let _others = self.ahead.acquire_many(AHEAD).await.unwrap();
+    }
+}
+
+fn arns(events: &[(Told, String)]) -> Vec<&str> {
+    let arns = events.iter().map(|(event, _)| event.change.arn.as_str());
+    arns.collect()
+}
+
+fn counted(control: &Control, applied: Applied) {
+    control.aws.metrics().event(match applied {
+        Applied::Changed => "applied",
+        Applied::Stale => "stale",
+        Applied::Unknown => "unknown",
+    });
+}
+
+/// Deletes what is durable. What is not deleted comes again, and changes nothing then.
+async fn delete(control: &Control, receipts: &[String]) {
+    stream::iter(receipts.chunks(ANSWER))
+        .for_each_concurrent(DELETES_MAX, |some| async move {
+            if let Err(error) = control.aws.queue.delete(some).await {
+                tracing::debug!(causes = %causes(&error), "status events were not deleted");
+            }
+        })
+        .await;
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        control::testing::control,
-        store::{self, testing::on_each_database},
-    };
-    use model::JobStatus;
-    use serde_json::json;
-
-    on_each_database!(
-        an_event_faster_than_the_starts_answer_is_not_lost,
-        events_of_others_and_other_messages_are_passed_over,
-    );
-
-    fn event(name: &str, status: &str) -> Message {
-        let detail = json!({
-            "executionArn": format!("arn:aws:states:us-east-1:000000000000:execution:gantry-media:{name}"),
-            "stateMachineArn": "arn:aws:states:us-east-1:000000000000:stateMachine:gantry-media",
-            "name": name, "status": status, "startDate": 1_000, "stopDate": 2_000,
-            "input": "{}", "output": null, "error": "Source.Empty", "cause": "no bytes",
-            "redriveCount": 0, "redriveDate": null, "redriveStatus": "REDRIVABLE", "redriveStatusReason": null,
-        });
-        Message {
-            body: json!({"version": "0", "source": "aws.states",
-                "detail-type": "Step Functions Execution Status Change", "detail": detail})
-            .to_string(),
-            receipt: "r".to_owned(),
-        }
-    }
-
-    async fn an_event_faster_than_the_starts_answer_is_not_lost() {
-        let (_folder, control) = control().await;
-        let job = store::testing_submit(&control.store, 1).await;
-        apply(&control, &event(&job.to_string(), "FAILED"))
-            .await
-            .unwrap();
-        let summary = control.store.job(job).await.unwrap().unwrap().summary;
-        assert_eq!(summary.status, JobStatus::Failed);
-        assert_eq!(summary.error.as_deref(), Some("Source.Empty"));
-        assert_eq!(summary.ended_at_ms.map(|at| at.0), Some(2_000));
-    }
-
-    async fn events_of_others_and_other_messages_are_passed_over() {
-        let (_folder, control) = control().await;
-        let foreign = [
-            event("someone-elses", "FAILED"),
-            event("01890a5d-ac96-774b-bcce-b302099a8057", "FAILED"),
-        ];
-        for message in &foreign {
-            apply(&control, message).await.unwrap();
-        }
-        let garbage = Message {
-            body: "garbage".to_owned(),
-            receipt: String::new(),
-        };
-        apply(&control, &garbage).await.unwrap();
-        assert_eq!(control.store.job_counts().await.unwrap().total(), 0);
-    }
-}
+mod tests;

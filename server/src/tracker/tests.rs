@@ -107,11 +107,11 @@ async fn a_job_costs_no_more_calls_than_its_bound() {
         receipt: "r".to_owned(),
     };
     let told = message(event.to_string());
-    status::apply(&control, &told).await.unwrap();
-    status::apply(&control, &told).await.unwrap();
-    status::apply(&control, &message("garbage".to_owned()))
-        .await
-        .unwrap();
+    let intake = status::Intake::new(control.clone());
+    for message in [told.clone(), told, message("garbage".to_owned())] {
+        intake.take(vec![message]).await.unwrap();
+        intake.settled().await;
+    }
 
     let summary = control.store.job(job).await.unwrap().unwrap().summary;
     assert_eq!(summary.status, JobStatus::Succeeded);

@@ -7,7 +7,7 @@ use crate::{
     control::{
         input::{Edit, changes},
         job::rerun_offer,
-        pipeline::pipeline,
+        pipeline::{Pipeline, pipeline},
     },
     store::{BulkAction, ExecutionRecord, JobRecord, NewBulkItem},
 };
@@ -40,7 +40,14 @@ pub(super) fn rerun(
         ),
         _ => (BulkAction::Restart, None),
     };
+    let is_as_it_was = edit.is_none() && job.summary.adopted;
     let mut item = item(job, action, refusal);
+    if is_as_it_was && item.refusal.is_none() && item.action == BulkAction::Restart {
+        match adopted_input(job) {
+            Ok(input) => item.input = Some(input),
+            Err(error) => item.refusal = Some(said(&error)),
+        }
+    }
     if let Some(edit) = edit {
         match edited(job, edit) {
             Ok((input, changes)) => {
@@ -90,16 +97,34 @@ fn failure(job: &JobRecord) -> Option<String> {
     })
 }
 
+/// What an adopted job was started with, as its pipeline takes it: nobody checked that before.
+pub(in crate::control) fn adopted_input(job: &JobRecord) -> Result<Value, ApiError> {
+    if job.input.is_null() {
+        return Err(ApiError::new(
+            model::ErrorCode::Conflict,
+            "The job was started outside Gantry, and what it was started with is not known (yet).",
+        ));
+    }
+    pipeline_of(job)?.input(job.input.clone()).map_err(|error| ApiError {
+        message: "The job was started outside Gantry with an input that its pipeline does not take. Run it again with an edited one."
+            .to_owned(),
+        ..error
+    })
+}
+
+fn pipeline_of(job: &JobRecord) -> Result<&'static Pipeline, ApiError> {
+    pipeline(&job.summary.pipeline).map_err(|failure| match failure {
+        crate::control::Failure::Refused(error) => error,
+        other => ApiError::new(model::ErrorCode::Internal, other.to_string()),
+    })
+}
+
 /// A job's edited input, valid under its pipeline's schema, and what that changes.
 pub(in crate::control) fn edited(
     job: &JobRecord,
     edit: &Edit,
 ) -> Result<(Value, Vec<InputChange>), ApiError> {
-    let pipeline = pipeline(&job.summary.pipeline).map_err(|failure| match failure {
-        crate::control::Failure::Refused(error) => error,
-        other => ApiError::new(model::ErrorCode::Internal, other.to_string()),
-    })?;
-    let input = pipeline.input(edit.applied(&job.input))?;
+    let input = pipeline_of(job)?.input(edit.applied(&job.input))?;
     let changes = changes(&job.input, &input);
     Ok((input, changes))
 }

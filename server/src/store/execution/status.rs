@@ -1,6 +1,7 @@
 //! The status of executions, and of jobs that follow their newest one. A status only ever moves forward: from
 //! running to an end, and from an end only to a later redrive. So events may come twice, late and out of order.
-//! A batch of events is folded here, in memory, and then written with three statements, however long it is.
+//! A batch of events is folded here, in memory, and then written with a few statements, however
+//! long it is.
 
 use std::collections::HashMap;
 
@@ -86,9 +87,13 @@ struct Folded {
     redrive_status: Option<String>,
     redrive_reason: Option<String>,
     heard_at_ms: i64,
+    error: Option<String>,
+    cause: Option<String>,
     /// What is written when its status changed; else it was only heard of.
     change: Option<Change>,
     heard: bool,
+    /// Whether its end was given words, without being news.
+    explained: bool,
 }
 
 /// What the newest status says.
@@ -120,6 +125,7 @@ impl Folded {
             if redrive_count == self.redrive_count {
                 self.redrive_status = text(&change.redrive_status).or(self.redrive_status.take());
                 self.redrive_reason = text(&change.redrive_reason).or(self.redrive_reason.take());
+                self.explain(change);
             }
             return Applied::Stale;
         }
@@ -140,13 +146,33 @@ impl Folded {
     }
 }
 
+impl Folded {
+    /// Takes the words of an end whose news came without them, as from a list.
+    fn explain(&mut self, change: &StatusChange) {
+        if change.status != self.status || job_status(self.status) == JobStatus::Running {
+            return;
+        }
+        let text = |text: &Option<String>| plain_option(text).map(String::from);
+        let words = match &mut self.change {
+            // What this batch said of the end.
+            Some(said) => (&mut said.error, &mut said.cause),
+            None => (&mut self.error, &mut self.cause),
+        };
+        if words.0.is_none() && words.1.is_none() {
+            *words.0 = text(&change.error);
+            *words.1 = text(&change.cause);
+            self.explained |= words.0.is_some() || words.1.is_some();
+        }
+    }
+}
+
 struct StatusesChanged(Vec<StatusChange>);
 
 /// What is folded into is locked, in one order, so that servers wait for each other and never in a circle.
 macro_rules! known {
     ($lock:literal) => {
         concat!(
-            "SELECT arn, job_id, status, redrive_count, redrive_status, redrive_reason, heard_at_ms
+            "SELECT arn, job_id, status, redrive_count, redrive_status, redrive_reason, heard_at_ms, error, cause
              FROM execution WHERE arn IN (SELECT value ->> 'arn' FROM json_each($1)) ",
             $lock
         )
@@ -161,6 +187,8 @@ type Columns = (
     Option<String>,
     Option<String>,
     i64,
+    Option<String>,
+    Option<String>,
 );
 
 impl StatusesChanged {
@@ -181,7 +209,17 @@ impl StatusesChanged {
             .during(self.operation())?;
         rows.into_iter()
             .map(
-                |(arn, job, status, redrive_count, redrive_status, redrive_reason, heard_at_ms)| {
+                |(
+                    arn,
+                    job,
+                    status,
+                    redrive_count,
+                    redrive_status,
+                    redrive_reason,
+                    heard_at_ms,
+                    error,
+                    cause,
+                )| {
                     let status = status_of(&status).ok_or(StoreError::Unreadable {
                         what: "execution status",
                         text: status,
@@ -193,8 +231,11 @@ impl StatusesChanged {
                         redrive_status,
                         redrive_reason,
                         heard_at_ms,
+                        error,
+                        cause,
                         change: None,
                         heard: false,
+                        explained: false,
                     };
                     Ok((arn, folded))
                 },
@@ -223,8 +264,13 @@ impl Write for StatusesChanged {
         let mut folded: Vec<(String, Folded)> = known.into_iter().collect();
         // Jobs are locked in this order too.
         folded.sort_by(|(_, one), (_, other)| one.job.cmp(&other.job));
-        let (mut changed, mut heard) = (Vec::new(), Vec::new());
+        let (mut changed, mut heard, mut explained) = (Vec::new(), Vec::new(), Vec::new());
         for (arn, execution) in &folded {
+            if execution.change.is_none() && execution.explained {
+                explained.push(json!({
+                    "arn": arn, "job": execution.job, "error": execution.error, "cause": execution.cause,
+                }));
+            }
             match &execution.change {
                 Some(change) => changed.push(json!({
                     "arn": arn, "job": execution.job,
@@ -249,6 +295,15 @@ impl Write for StatusesChanged {
                 &["UPDATE execution SET heard_at_ms = CAST(value ->> 'heard_at_ms' AS BIGINT),
                        redrive_status = value ->> 'redrive_status', redrive_reason = value ->> 'redrive_reason'
                    FROM json_each($1) AS heard WHERE execution.arn = value ->> 'arn'"][..],
+            ),
+            (
+                explained,
+                &[
+                    "UPDATE execution SET error = value ->> 'error', cause = value ->> 'cause'
+                     FROM json_each($1) AS explained WHERE execution.arn = value ->> 'arn'",
+                    "UPDATE job SET error = value ->> 'error' FROM json_each($1) AS explained
+                     WHERE job.id = value ->> 'job' AND job.execution_arn = value ->> 'arn' AND job.status <> 'queued'",
+                ][..],
             ),
             (
                 changed,
