@@ -54,6 +54,9 @@ pub fn run_command(mut arguments: Arguments) -> CommandResult {
         .into_iter()
         .filter(|known| part.as_deref().is_none_or(|part| part == *known))
         .collect();
+    if parts.contains(&"faults") {
+        faults::build()?;
+    }
     test(&parts, &filters)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -31,8 +31,8 @@ struct Execution {
 /// Compares; an error names what differs, or what is still under way.
 pub async fn compare(client: &Client, product: &Product, book: &Book) -> anyhow::Result<Found> {
     let first = client.get("/api/v1/jobs").await?;
-    let under_way = &first["counts"]["queued"].as_u64().unwrap_or(0)
-        + &first["counts"]["running"].as_u64().unwrap_or(0);
+    let under_way = first["counts"]["queued"].as_u64().unwrap_or(0)
+        + first["counts"]["running"].as_u64().unwrap_or(0);
     ensure!(under_way == 0, "{under_way} jobs are under way");
     for bulk in client
         .get("/api/v1/bulks")
