@@ -246,8 +246,8 @@ async fn the_store_equals_the_truth_after_one_sweep() {
     for some in events.chunks(500) {
         let some = some.iter().map(|(_, event)| event.clone()).collect();
         intake.take(some).await.unwrap();
-        intake.settled().await;
     }
+    intake.settled().await;
     assert!(differences(&control, &executions).await > EXECUTIONS / 10);
 
     let described_before = fake.calls("DescribeExecution").len();
