@@ -11,7 +11,7 @@ use std::{
 };
 
 use model::JobId;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::control::Control;
 
@@ -30,11 +30,17 @@ const LOOKED_AT_MS: i64 = 10_000;
 /// Jobs remembered as looked at; beyond it everybody is watched at the gentle pace.
 const LOOKED_AT_MAX: usize = 1_000;
 
+/// Changed jobs that are remembered for other servers.
+const UNTOLD_MAX: usize = 10_000;
+
 /// What is watched, and by how many.
 pub struct Live {
     topics: Mutex<HashMap<Topic, Watched>>,
     looked_at: Mutex<HashMap<JobId, i64>>,
     seats: Arc<Semaphore>,
+    /// What changed here and was not told to other servers yet.
+    untold: Mutex<HashSet<JobId>>,
+    told: Notify,
 }
 
 struct Watched {
@@ -48,6 +54,8 @@ impl Default for Live {
             topics: Mutex::default(),
             looked_at: Mutex::default(),
             seats: Arc::new(Semaphore::new(WATCHERS_MAX)),
+            untold: Mutex::default(),
+            told: Notify::new(),
         }
     }
 }
@@ -59,18 +67,25 @@ impl Live {
 
     /// Says that a job changed, and with it the lists it is in.
     pub fn touch(&self, job: JobId) {
-        for (topic, watched) in self.topics().iter() {
-            if matches!(topic, Topic::Jobs(_)) || *topic == Topic::Job(job) {
-                watched.changed.send_replace(());
-            }
-        }
+        self.touch_all(&HashSet::from([job]));
     }
 
-    /// Says that jobs changed, looking through what is watched once.
+    /// Says that jobs changed, here and to other servers.
     pub fn touch_all(&self, jobs: &HashSet<JobId>) {
         if jobs.is_empty() {
             return;
         }
+        self.touch_here(jobs);
+        let mut untold = self.untold.lock().unwrap_or_else(PoisonError::into_inner);
+        // Who tells is late: that there is more than can be named is known by now.
+        if untold.len() < UNTOLD_MAX {
+            untold.extend(jobs);
+        }
+        self.told.notify_one();
+    }
+
+    /// Says to those who watch here that jobs changed, looking through what is watched once.
+    pub(crate) fn touch_here(&self, jobs: &HashSet<JobId>) {
         for (topic, watched) in self.topics().iter() {
             let is_changed = match topic {
                 Topic::Jobs(_) => true,
@@ -80,6 +95,19 @@ impl Live {
                 watched.changed.send_replace(());
             }
         }
+    }
+
+    /// Says to everybody who watches here that anything may have changed.
+    pub(crate) fn touch_everything_here(&self) {
+        for watched in self.topics().values() {
+            watched.changed.send_replace(());
+        }
+    }
+
+    /// Waits until something changed that other servers were not told of, and takes it.
+    pub(crate) async fn untold(&self) -> HashSet<JobId> {
+        self.told.notified().await;
+        std::mem::take(&mut *self.untold.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Says that somebody opened a job's page, with or without script.

@@ -40,9 +40,13 @@ pub(crate) struct FakeAws {
     inner: Arc<Inner>,
 }
 
+/// What answers in place of the least: an operation's request to its answer, if it is one of these.
+type Answers = Box<dyn Fn(&str, &Value) -> Option<Value> + Send>;
+
 struct Inner {
     /// By operation: the next answers, in order. When they are used up, a call succeeds.
     script: Mutex<HashMap<&'static str, VecDeque<Answer>>>,
+    answers: Mutex<Option<Answers>>,
     /// Operations with their requests, in order.
     calls: Mutex<Vec<(String, Value)>>,
     /// What succeeded, by operation and name, each once: a caller that did not hear an answer asks again.
@@ -72,6 +76,7 @@ impl FakeAws {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let inner = Arc::new(Inner {
             script: Mutex::default(),
+            answers: Mutex::default(),
             calls: Mutex::default(),
             done: Mutex::default(),
             succeeded: Semaphore::new(0),
@@ -86,6 +91,14 @@ impl FakeAws {
         let mut script = self.inner.script.lock().unwrap();
         let next = script.entry(operation).or_default();
         next.extend(answers.iter().cloned());
+    }
+
+    /// Answers some operations by a function.
+    pub(crate) fn answer_with(
+        &self,
+        answers: impl Fn(&str, &Value) -> Option<Value> + Send + 'static,
+    ) {
+        *self.inner.answers.lock().unwrap() = Some(Box::new(answers));
     }
 
     /// The real clients' settings, pointed here.
@@ -170,7 +183,14 @@ async fn answer(State(fake): State<Arc<Inner>>, request: Request) -> Response {
             if fake.done.lock().unwrap().insert((operation.clone(), name)) {
                 fake.succeeded.add_permits(1);
             }
-            success(&operation, &request)
+            let answers = fake.answers.lock().unwrap();
+            let told = answers
+                .as_ref()
+                .and_then(|answers| answers(&operation, &request));
+            match told {
+                Some(told) => Json(told).into_response(),
+                None => success(&operation, &request),
+            }
         }
     }
 }

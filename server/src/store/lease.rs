@@ -16,6 +16,17 @@ impl Store {
         Ok(self.write(taken.bind(now_ms).bind(until_ms)).await? > 0)
     }
 
+    /// Says that this server lives, until a moment.
+    pub async fn alive(&self, now_ms: i64, until_ms: i64) -> Result<(), StoreError> {
+        let name = format!("server:{}", self.server);
+        self.lease(&name, now_ms, until_ms).await.map(|_| ())
+    }
+
+    /// Says that this server ends: what it took and did not put away is for the others at once.
+    pub async fn ends(&self) -> Result<(), StoreError> {
+        self.lease_end(&format!("server:{}", self.server)).await
+    }
+
     /// Gives a lease of one's own back.
     pub async fn lease_end(&self, name: &str) -> Result<(), StoreError> {
         let ended = Statement::new(
@@ -58,11 +69,15 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use crate::store::{
-        Store,
-        testing::{address, on_each_database},
+        Backend, Store,
+        outbox::testing::submit,
+        testing::{address, backend, on_each_database},
     };
 
-    on_each_database!(a_lease_is_one_servers_until_it_ends,);
+    on_each_database!(
+        a_lease_is_one_servers_until_it_ends,
+        what_a_server_took_is_given_back_once_it_lives_no_more,
+    );
 
     async fn a_lease_is_one_servers_until_it_ends() {
         let (_folder, url) = address(true).await;
@@ -79,5 +94,22 @@ mod tests {
         assert!(!one.lease("sweep", 2_600, 3_600).await.unwrap());
         other.lease_end("sweep").await.unwrap();
         assert!(one.lease("sweep", 2_600, 3_600).await.unwrap());
+    }
+
+    async fn what_a_server_took_is_given_back_once_it_lives_no_more() {
+        let (_folder, url) = address(true).await;
+        let (one, other) = (
+            Store::open(&url).await.unwrap(),
+            Store::open(&url).await.unwrap(),
+        );
+        submit(&one, 1).await;
+        one.alive(1_000, 2_000).await.unwrap();
+        assert_eq!(one.outbox_take(1_000, 240_000, 9).await.unwrap().len(), 1);
+        other.outbox_release(1_500).await.unwrap();
+        let taken = other.outbox_take(1_500, 1, 9).await.unwrap();
+        // SQLite is one server's.
+        assert_eq!(taken.len(), usize::from(backend() == Backend::Sqlite));
+        other.outbox_release(2_500).await.unwrap();
+        assert_eq!(other.outbox_take(2_500, 1, 9).await.unwrap().len(), 1);
     }
 }

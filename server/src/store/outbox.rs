@@ -5,7 +5,7 @@ use model::{ExecutionStatus, JobId};
 use serde_json::Value;
 use sqlx::AnyConnection;
 
-use super::{During, Statement, Store, StoreError, Write, execution::status_text, plain};
+use super::{Backend, During, Statement, Store, StoreError, Write, execution::status_text, plain};
 
 mod promise;
 mod take;
@@ -55,12 +55,21 @@ pub enum StopOutcome {
 }
 
 impl Store {
-    /// Gives back what an earlier process took and did not put away. Every command may be tried again, so
-    /// even one that another process is about to finish does no harm.
+    /// Gives back what servers took that live no more, and did not put away: on SQLite, which one server has for
+    /// itself, whatever was taken. Every command may be tried again, so even one that another server is about to
+    /// finish does no harm.
     pub async fn outbox_release(&self, now_ms: i64) -> Result<(), StoreError> {
         let released = Statement::new(
             "give back to the outbox",
-            "UPDATE outbox SET due_at_ms = $1 WHERE due_at_ms > $1",
+            match self.backend {
+                Backend::Sqlite => {
+                    "UPDATE outbox SET due_at_ms = $1, taken_by = NULL WHERE due_at_ms > $1"
+                }
+                Backend::Postgres => {
+                    "UPDATE outbox SET due_at_ms = $1, taken_by = NULL WHERE due_at_ms > $1 AND taken_by IS NOT NULL
+                         AND NOT EXISTS (SELECT 1 FROM lease WHERE name = 'server:' || taken_by AND until_ms > $1)"
+                }
+            },
         );
         self.write(released.bind(now_ms)).await?;
         Ok(())
@@ -79,7 +88,7 @@ impl Store {
     pub async fn outbox_retry(&self, row: i64, due_at_ms: i64) -> Result<(), StoreError> {
         let given_back = Statement::new(
             "give back to the outbox",
-            "UPDATE outbox SET due_at_ms = $2 WHERE id = $1",
+            "UPDATE outbox SET due_at_ms = $2, taken_by = NULL WHERE id = $1",
         );
         self.write(given_back.bind(row).bind(due_at_ms)).await?;
         Ok(())

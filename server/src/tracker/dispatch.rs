@@ -7,7 +7,7 @@ use futures::{StreamExt, stream};
 use model::JobId;
 use serde_json::{Value, json};
 
-use super::{Pause, StoreResult, backoff, jitter};
+use super::{Pause, StoreResult, backoff, jitter, peers};
 use crate::{
     aws::{AwsError, AwsErrorKind},
     clock,
@@ -28,7 +28,8 @@ const STOPPED_CAUSE: &str = "Somebody pressed Stop in Gantry.";
 
 pub(super) async fn run(control: Control) {
     let mut pause = Pause::default();
-    while let Err(error) = control.store.outbox_release(clock::now().0).await {
+    // Whoever is not known to live has what it takes given to others.
+    while let Err(error) = begin(&control).await {
         if pause
             .after_failure(&control, "give back to the outbox", &error)
             .await
@@ -66,6 +67,11 @@ pub(super) async fn run(control: Control) {
             }
         }
     }
+}
+
+async fn begin(control: &Control) -> StoreResult<()> {
+    peers::alive(control).await?;
+    control.store.outbox_release(clock::now().0).await
 }
 
 /// Waits for the next promise or for the next row to be due.

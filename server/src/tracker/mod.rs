@@ -20,6 +20,7 @@ mod health;
 mod hear;
 mod history;
 mod manifest;
+mod peers;
 mod reconcile;
 mod status;
 mod sweep;
@@ -35,6 +36,10 @@ pub fn start(control: &Control) -> JoinSet<()> {
     let mut loops = JoinSet::new();
     let tracker = control.speaking_as(Caller::Tracker);
     loops.spawn(dispatch::run(control.speaking_as(Caller::Dispatcher)));
+    loops.spawn(peers::live(control.clone()));
+    loops.spawn(peers::tell(control.clone()));
+    loops.spawn(peers::listen(control.clone()));
+    loops.spawn(peers::end(control.clone()));
     loops.spawn(bulk::run(tracker.clone()));
     loops.spawn(status::run(tracker.clone()));
     loops.spawn(history::run(tracker.clone()));

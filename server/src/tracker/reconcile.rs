@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{
     Pause,
     adopt::{own_part, source_of},
-    hear::hear,
+    hear::{hear, hear_all},
 };
 use crate::{
     clock,
@@ -74,22 +74,28 @@ pub(super) async fn ask(control: &Control, arn: &str) -> Result<bool, Failure> {
 
 /// Asks once more about ends whose news said neither why nor whether they can be redriven.
 pub(super) async fn explain(control: &Control) -> Result<(), Failure> {
-    for arn in control.store.executions_unexplained(ROUND_MAX).await? {
-        let change = match control.aws.states.describe(&arn, clock::now().0).await {
-            Ok(change) => change,
+    let arns = control.store.executions_unexplained(ROUND_MAX).await?;
+    let mut explained = Vec::new();
+    for arn in &arns {
+        match control.aws.states.describe(arn, clock::now().0).await {
+            Ok(change) => explained.push(StatusChange {
+                redrive_status: change
+                    .redrive_status
+                    .or_else(|| Some("NOT_REDRIVABLE".to_owned())),
+                ..change
+            }),
             Err(error) => {
                 tracing::debug!(arn, causes = %causes(&error), "not told whether it can be redriven");
-                return Ok(());
+                break;
             }
-        };
-        let explained = StatusChange {
-            redrive_status: change
-                .redrive_status
-                .or_else(|| Some("NOT_REDRIVABLE".to_owned())),
-            ..change
-        };
-        hear(control, &explained).await?;
+        }
     }
+    let arns: Vec<&str> = arns.iter().map(String::as_str).collect();
+    let known = control.store.executions_known(&arns).await?;
+    hear_all(control, &explained, &known).await?;
+    // Why and whether it can be redriven is no change of status, and shown all the same.
+    let jobs = known.values().map(|known| known.job).collect();
+    control.live.touch_all(&jobs);
     Ok(())
 }
 

@@ -202,3 +202,6 @@ fn is_news(one: &ListedExecution, known: &KnownExecution) -> bool {
         || one.status != known.status
         || one.redrive_count != known.redrive_count
 }
+
+#[cfg(test)]
+mod tests;

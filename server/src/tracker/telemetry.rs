@@ -29,6 +29,9 @@ const SHARDS_PACE: Duration = Duration::from_secs(30);
 /// Between two reads of a shard: Kinesis allows five a second to all readers together.
 const BUSY_PACE: Duration = Duration::from_millis(300);
 const IDLE_PACE: Duration = Duration::from_millis(700);
+/// For how long a shard is one server's, and how often the others look whether it still is.
+const LEASE_MS: i64 = 15_000;
+const LEASE_PACE: Duration = Duration::from_secs(3);
 /// A record's text once unpacked: Logs sends 1 MiB packed at most, which JSON packs tenfold.
 const TEXT_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
@@ -65,7 +68,26 @@ pub(super) async fn run(control: Control) {
 async fn read_shard(control: Control, shard: String) {
     let mut pause = Pause::default();
     let mut iterator: Option<String> = None;
+    let mut held_until_ms = 0;
     loop {
+        match hold(&control, &shard, &mut held_until_ms).await {
+            Ok(true) => {}
+            Ok(false) => {
+                iterator = None;
+                control.signs.shard_ended(&shard);
+                if wait(&control, LEASE_PACE).await.is_break() {
+                    return;
+                }
+                continue;
+            }
+            Err(failure) => {
+                let waited = pause.after_failure(&control, "take a shard's lease", &failure);
+                if waited.await.is_break() {
+                    return;
+                }
+                continue;
+            }
+        }
         let next_pause = match read_once(&control, &shard, &mut iterator).await {
             Ok(Step::Busy) => BUSY_PACE,
             Ok(Step::Idle) => IDLE_PACE,
@@ -92,6 +114,21 @@ async fn read_shard(control: Control, shard: String) {
             return;
         }
     }
+}
+
+/// Whether this server reads the shard: one of those over a database does.
+async fn hold(control: &Control, shard: &str, until_ms: &mut i64) -> Result<bool, Failure> {
+    let now_ms = clock::now().0;
+    if control.store.postgres_url().is_none() || *until_ms - now_ms > LEASE_MS / 2 {
+        return Ok(true);
+    }
+    let name = format!("shard:{}/{shard}", control.aws.stream.name());
+    let held = control
+        .store
+        .lease(&name, now_ms, now_ms + LEASE_MS)
+        .await?;
+    *until_ms = if held { now_ms + LEASE_MS } else { 0 };
+    Ok(held)
 }
 
 enum Step {

@@ -25,6 +25,7 @@ impl Store {
                 now_ms,
                 lease_ms,
                 limit: i64::from(limit),
+                holder: self.server.to_string(),
             })
             .await?;
         rows.into_iter()
@@ -63,6 +64,8 @@ struct Take {
     now_ms: i64,
     lease_ms: i64,
     limit: i64,
+    /// The server that takes.
+    holder: String,
 }
 
 /// What is taken is locked, and what another server takes at this moment is passed over; SQLite's writer is alone.
@@ -74,7 +77,8 @@ macro_rules! take {
             " AND NOT EXISTS (SELECT 1 FROM outbox AS older WHERE older.job_id = mine.job_id AND older.id < mine.id)
                  ORDER BY priority DESC, id LIMIT $3 ",
             $lock,
-            ") UPDATE outbox SET attempts = attempts + 1, due_at_ms = $1 + $2 WHERE id IN (SELECT id FROM due)
+            ") UPDATE outbox SET attempts = attempts + 1, due_at_ms = $1 + $2, taken_by = $4
+             WHERE id IN (SELECT id FROM due)
              RETURNING id, job_id, command, target, redrive_count, attempts"
         )
     };
@@ -122,7 +126,7 @@ impl Write for Take {
             };
             if places > 0 {
                 let starts =
-                    take_from!(backend, "pipeline = $4 AND command IN ('start', 'redrive')");
+                    take_from!(backend, "pipeline = $5 AND command IN ('start', 'redrive')");
                 taken.extend(
                     self.take(connection, starts, Some(&pipeline), places)
                         .await?,
@@ -144,7 +148,8 @@ impl Take {
         let query = sqlx::query_as(text)
             .bind(self.now_ms)
             .bind(self.lease_ms)
-            .bind(limit);
+            .bind(limit)
+            .bind(self.holder.clone());
         let query = match pipeline {
             Some(pipeline) => query.bind(pipeline.to_owned()),
             None => query,

@@ -5,13 +5,14 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    control::testing::control,
-    store::{self, testing::on_each_database},
+    control::{job::Rerun, testing::control},
+    store::{self, Command, testing::on_each_database},
 };
 
 on_each_database!(
     an_event_faster_than_the_starts_answer_is_not_lost,
     an_execution_started_elsewhere_makes_one_job,
+    an_adopted_job_runs_again_if_its_pipeline_takes_its_input,
     events_of_others_and_other_messages_are_passed_over,
 );
 
@@ -80,6 +81,27 @@ async fn an_execution_started_elsewhere_makes_one_job() {
         assert_eq!(lineage.len(), 1);
         assert_eq!(lineage[0].kind, LineageKind::Adopted);
         assert_eq!(lineage[0].execution_arn, record.execution_arn);
+    }
+}
+
+async fn an_adopted_job_runs_again_if_its_pipeline_takes_its_input() {
+    let (_folder, control) = control().await;
+    let input = json!({"source": "s3://in/a.mp4"});
+    let good = event(MACHINE, "good", "SUCCEEDED", &input);
+    let bad = event(MACHINE, "bad", "SUCCEEDED", &json!("no object"));
+    take(&control, vec![good, bad]).await;
+    let jobs = control.store.jobs(&JobFilter::default(), 10).await.unwrap();
+    for job in jobs {
+        let rerun = control.rerun(job.id, Rerun::default(), "somebody").await;
+        if job.title == "bad" {
+            let error = rerun.unwrap_err().to_string();
+            assert!(error.contains("started outside Gantry"), "{error}");
+            continue;
+        }
+        assert_eq!(rerun.unwrap().status, JobStatus::Queued);
+        let taken = control.store.outbox_take(i64::MAX / 2, 1, 9).await.unwrap();
+        let name = format!("{}-2", job.id);
+        assert_eq!(taken[0].command, Command::Start { name });
     }
 }
 
