@@ -29,12 +29,13 @@ pub use bulk::{BulkAction, BulkRecord, BulkTurn, NewBulk, NewBulkItem, Promise, 
 pub use error::StoreError;
 pub use execution::{Applied, ExecutionRecord, NewExecution, StatusChange};
 pub use health::Backlog;
-pub use invocation::{ColdStart, Invocation, InvocationCount};
+pub use invocation::{ColdStart, Invocation, InvocationCount, InvocationStart, VisitInvocation};
 pub use job::{JobRecord, NewJob};
 pub use lineage::Asked;
 pub use outbox::{Command, OutboxRow, RerunMode, StopOutcome, Submitted};
 pub use pipeline::PipelineSetting;
 pub use progress::ProgressRow;
+pub use telemetry::Telemetry;
 pub use upload::PendingUpload;
 
 use backend::Purpose;

@@ -22,6 +22,7 @@ mod hear;
 mod history;
 mod manifest;
 mod reconcile;
+mod retention;
 mod status;
 mod telemetry;
 mod version;
@@ -41,6 +42,7 @@ pub fn start(control: &Control) -> JoinSet<()> {
     loops.spawn(reconcile::run(control.speaking_as(Caller::Reconciler)));
     loops.spawn(telemetry::run(tracker.clone()));
     loops.spawn(manifest::run(tracker.clone()));
+    loops.spawn(retention::run(tracker.clone()));
     loops.spawn(version::run(tracker.clone()));
     loops.spawn(health::run(tracker.clone()));
     loops.spawn(uploads(tracker));
