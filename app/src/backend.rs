@@ -14,7 +14,7 @@ use std::{
 use asl::layout::Layout;
 use model::{
     ApiError, Bulk, BulkItemState, BulkView, ColdStartView, HealthView, ImageView, JobFilter,
-    JobId, JobPage, JobView, StateDetail, Verdict,
+    JobId, JobPage, JobView, PipelineSettings, StateDetail, Verdict,
 };
 
 /// An answer of the [`Backend`] under way.
@@ -32,6 +32,8 @@ pub trait Backend: Send + Sync {
     fn state_detail(&self, id: JobId, state: String, visit: Option<i64>) -> Reply<'_, StateDetail>;
     /// The JSON Schema of the pipeline's input.
     fn pipeline_schema(&self, pipeline: String) -> Reply<'_, serde_json::Value>;
+    /// What is set for a pipeline; `NotFound` when there is none of that name.
+    fn pipeline_settings(&self, pipeline: String) -> Reply<'_, PipelineSettings>;
     /// The newest bulk operations.
     fn bulks(&self) -> Reply<'_, Vec<Bulk>>;
     /// A bulk operation with items after a place; `NotFound` when there is none of that id.
@@ -63,7 +65,7 @@ pub struct SubmitFailure {
     pub error: ApiError,
 }
 
-/// Context: why a Rerun or Stop was refused, when the job's page is rendered in its place.
+/// Context: why an action was refused, when the page it was asked for on is rendered in its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ActionFailure(pub ApiError);
 

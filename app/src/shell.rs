@@ -24,6 +24,7 @@ use crate::{
         new_bulk::NewBulkPage,
         new_job::NewJobPage,
         not_found::NotFoundPage,
+        pipeline::PipelinePage,
     },
 };
 
@@ -66,6 +67,7 @@ fn App() -> impl IntoView {
                     <Route path=path!("/bulks") view=BulksPage />
                     <Route path=path!("/bulks/new") view=NewBulkPage />
                     <Route path=path!("/bulks/:id") view=BulkPage />
+                    <Route path=path!("/pipelines/:name") view=PipelinePage />
                     <Route path=path!("/images") view=ImagesPage />
                     <Route path=path!("/cold-starts") view=ColdStartsPage />
                     <Route path=path!("/health") view=HealthPage />

@@ -42,7 +42,10 @@ fn well(function: &str, parameters: &Value) -> Answer {
     let (after_ms, output) = match function {
         "inspect" => (
             1_000,
-            json!({ "from": "x", "upload": "u", "content_type": "video/mp4", "parts": [{"n": 1}, {"n": 2}, {"n": 3}, {"n": 4}, {"n": 5}] }),
+            json!({
+                "from": "x", "upload": "u", "content_type": "video/mp4", "parts": [{"n": 1}, {"n": 2}, {"n": 3}, {"n": 4}, {"n": 5}],
+                "settings": { "source": "https://example.com/a.mp4", "max_height": 1080, "segment_seconds": 4 },
+            }),
         ),
         "transfer" => (2_000, json!({ "part": parameters["part"]["n"] })),
         "assemble" => (500, json!({ "bytes": 5 })),

@@ -1,5 +1,7 @@
 //! An artifact: a file that a job made, as its manifest lists it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// What an artifact is for.
@@ -57,5 +59,8 @@ pub struct Manifest {
     pub source: String,
     /// ffprobe's summary of the source.
     pub media: serde_json::Value,
+    /// The job's `tags`, as submitted.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
     pub artifacts: Vec<Artifact>,
 }

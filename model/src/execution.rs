@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Progress, TimestampMs};
+use crate::{InvocationView, Progress, TimestampMs};
 
 /// An execution's status, as Step Functions names it.
 /// <https://docs.aws.amazon.com/step-functions/latest/apireference/API_DescribeExecution.html>
@@ -209,6 +209,9 @@ pub struct StateDetail {
     pub started_at_ms: Option<TimestampMs>,
     pub ended_at_ms: Option<TimestampMs>,
     pub attempts: Vec<Attempt>,
+    /// Invocations of the Lambda function that worked for the visit, oldest first, as far as they were heard of.
+    #[serde(default)]
+    pub invocations: Vec<InvocationView>,
     /// The function version's or resource's ARN, of a Task.
     pub resource: Option<String>,
 }

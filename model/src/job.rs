@@ -316,6 +316,10 @@ pub struct JobView {
     pub job: JobSummary,
     /// The pipeline's input as submitted.
     pub input: serde_json::Value,
+    /// Whether large values of `input` are replaced by a word of how large they are, as on pages;
+    /// `GET /api/v1/jobs/{id}` has them whole.
+    #[serde(default)]
+    pub input_cut: bool,
     /// The newest execution; none while the job is queued for its first.
     pub execution: Option<Execution>,
     /// What the job made, in the order of the manifest; filled as soon as the execution has succeeded.

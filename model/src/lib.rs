@@ -9,8 +9,11 @@ pub mod error;
 pub mod execution;
 pub mod health;
 pub mod image;
+pub mod input;
+pub mod invocation;
 pub mod job;
 pub mod lineage;
+pub mod pipeline;
 pub mod progress;
 pub mod time;
 
@@ -27,10 +30,13 @@ pub use execution::{
 };
 pub use health::{ApiState, HealthLevel, HealthView, Verdict};
 pub use image::{FunctionUse, Image, ImageView, Layer};
+pub use input::InputReference;
+pub use invocation::{InvocationLine, InvocationView};
 pub use job::{
     JobFilter, JobId, JobPage, JobStatus, JobSummary, JobView, PRIORITY_DEFAULT, PRIORITY_MAX,
     RerunOffer, StatusCounts, SubmitJob,
 };
 pub use lineage::{LineageEvent, LineageKind};
+pub use pipeline::PipelineSettings;
 pub use progress::{Progress, ProgressLine};
 pub use time::TimestampMs;

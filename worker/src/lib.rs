@@ -2,6 +2,7 @@
 //! Owns what happens to bytes and media between S3 and ffmpeg. Refuses telemetry SDKs and AWS beyond S3:
 //! progress and failures are JSON lines on standard output, which Lambda puts into the function's log.
 
+pub mod asked;
 pub mod clients;
 pub mod codec;
 pub mod failure;

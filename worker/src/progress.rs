@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use model::{Progress, ProgressLine};
+use model::{InvocationLine, Progress, ProgressLine};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -26,6 +26,9 @@ pub struct Task {
     /// `$$.Map.Item.Index`, inside a Map.
     #[serde(default)]
     pub index: Option<u32>,
+    /// `$$.State.RetryCount`.
+    #[serde(default)]
+    pub retry: Option<u32>,
 }
 
 /// Where lines go: standard output, or a test's list.
@@ -50,6 +53,24 @@ impl Reports {
             request_id,
             task,
             sink,
+        }
+    }
+
+    /// Says which visit the invocation works for, so that its report can be told from others'.
+    pub fn begin(&self) {
+        let task = &self.task;
+        let line = InvocationLine {
+            kind: InvocationLine::TYPE.to_owned(),
+            timestamp: now(),
+            request_id: self.request_id.clone(),
+            execution: task.execution.clone(),
+            state: task.state.clone(),
+            entered: task.entered.clone(),
+            index: task.index,
+            retry: task.retry,
+        };
+        if let Ok(line) = serde_json::to_string(&line) {
+            (self.sink)(&line);
         }
     }
 

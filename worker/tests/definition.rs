@@ -70,6 +70,10 @@ fn every_task_retries_catches_and_ends_in_time() {
             task["Parameters"]["task"]["state.$"], "$$.State.Name",
             "{name}"
         );
+        assert_eq!(
+            task["Parameters"]["task"]["retry.$"], "$$.State.RetryCount",
+            "{name}"
+        );
     }
 }
 

@@ -114,7 +114,7 @@ fn logs(aws: &Aws, function: &str) -> anyhow::Result<()> {
         &json!({
             "logGroupName": group,
             "filterName": "gantry-telemetry",
-            "filterPattern": "{ $.type = \"progress\" || $.type = \"platform.*\" }",
+            "filterPattern": "{ $.type = \"progress\" || $.type = \"invocation\" || $.type = \"platform.*\" }",
             "destinationArn": format!("arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/{STREAM}"),
             "roleArn": role("logs"),
         }),

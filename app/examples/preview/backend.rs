@@ -3,7 +3,7 @@
 use app::backend::{Backend, Reply};
 use model::{
     ApiError, Bulk, BulkItemState, BulkView, ColdStartView, ErrorCode, HealthView, ImageView,
-    JobFilter, JobId, JobPage, JobView, StateDetail, Verdict,
+    JobFilter, JobId, JobPage, JobView, PipelineSettings, StateDetail, Verdict,
 };
 
 use super::{bulks, deploy, health, jobs};
@@ -113,6 +113,13 @@ impl Backend for Preview {
             base,
             candidate,
         )))
+    }
+
+    fn pipeline_settings(&self, _: String) -> Reply<'_, PipelineSettings> {
+        self.reply(Ok(PipelineSettings {
+            concurrency_max: Some(20),
+            retain_days: None,
+        }))
     }
 
     fn health(&self) -> Reply<'_, HealthView> {

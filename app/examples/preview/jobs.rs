@@ -6,9 +6,10 @@ use std::{
 };
 
 use model::{
-    Artifact, ArtifactKind, Attempt, Execution, ExecutionStatus, InputChange, JobFilter, JobId,
-    JobPage, JobStatus, JobSummary, JobView, LineageEvent, LineageKind, RerunOffer, StateDetail,
-    StateKind, StateStatus, StateView, StatusCounts, TimestampMs, VisitView,
+    Artifact, ArtifactKind, Attempt, Execution, ExecutionStatus, InputChange, InvocationView,
+    JobFilter, JobId, JobPage, JobStatus, JobSummary, JobView, LineageEvent, LineageKind,
+    RerunOffer, StateDetail, StateKind, StateStatus, StateView, StatusCounts, TimestampMs,
+    VisitView,
 };
 use uuid::Uuid;
 
@@ -207,6 +208,7 @@ pub fn view(id: JobId) -> Option<JobView> {
         _ => lineage(&job),
     };
     Some(JobView {
+        input_cut: false,
         input: serde_json::json!({
             "source": job.source, "title": job.title, "max_height": 1080, "segment_seconds": 4, "part_mib": 8
         }),
@@ -428,6 +430,7 @@ pub fn detail(id: JobId, state: &str, visit: Option<i64>) -> Option<StateDetail>
         cause: state.cause,
         started_at_ms: state.started_at_ms,
         ended_at_ms: state.ended_at_ms,
+        invocations: invocations(&attempts, &state.name),
         attempts,
         resource: (state.kind == StateKind::Task).then(|| {
             format!(
@@ -436,6 +439,25 @@ pub fn detail(id: JobId, state: &str, visit: Option<i64>) -> Option<StateDetail>
             )
         }),
     })
+}
+
+/// The first attempt on a cold sandbox, the others on a warm one.
+fn invocations(attempts: &[Attempt], state: &str) -> Vec<InvocationView> {
+    attempts
+        .iter()
+        .map(|attempt| InvocationView {
+            request_id: format!("5f3c7c1a-0000-4000-8000-{:012}", attempt.number),
+            function: format!("gantry-{}", state.to_lowercase()),
+            version: "7".to_owned(),
+            digest: Some(format!("sha256:{}", "ab12".repeat(16))),
+            attempt: Some(attempt.number),
+            status: attempt.ended_at_ms.map(|_| "success".to_owned()),
+            init_ms: (attempt.number == 1).then_some(412.3),
+            duration_ms: attempt.ended_at_ms.map(|_| 3_214.0),
+            max_memory_mib: attempt.ended_at_ms.map(|_| 118),
+            at_ms: attempt.ended_at_ms.unwrap_or(attempt.scheduled_at_ms),
+        })
+        .collect()
 }
 
 /// What the stream of a running job sends at the given second.

@@ -1,10 +1,11 @@
 //! One state in full: its visits, attempts, times, error, input and output.
 
 use leptos::prelude::*;
-use model::{Attempt, JobId, StateDetail, VisitView, time::duration_text};
+use model::{Attempt, InvocationView, JobId, StateDetail, VisitView, time::duration_text};
 
 use super::{
     copy::copy_button,
+    digest::{image_href, short_digest},
     graph::{encode, state_href},
     json::json_block,
     moment::{self, time_text},
@@ -93,6 +94,7 @@ fn chosen(id: JobId, detail: &StateDetail, clock: Clock) -> AnyView {
                             })}
                     </dl>
                     {attempts(&detail.attempts)}
+                    {invocations(&detail.invocations)}
                     {detail
                         .input
                         .as_deref()
@@ -210,6 +212,42 @@ fn attempts(attempts: &[Attempt]) -> AnyView {
             </thead>
             <tbody>{rows}</tbody>
         </table>
+    }
+    .into_any()
+}
+
+/// One line for each invocation, with the image that it ran.
+fn invocations(invocations: &[InvocationView]) -> AnyView {
+    if invocations.is_empty() {
+        return ().into_any();
+    }
+    let rows: Vec<_> = invocations
+        .iter()
+        .map(|invocation| {
+            let image = invocation.digest.clone().map(|digest| {
+                view! {
+                    " · "
+                    <a href=image_href(&digest) title=digest.clone()>
+                        <code>{format!("sha256:{}…", short_digest(&digest))}</code>
+                    </a>
+                }
+            });
+            let title = format!("Request {}", invocation.request_id);
+            view! {
+                <li title=title>
+                    {invocation.in_words()} {image}
+                    <span class="hint">
+                        {format!(" {}, version {}", invocation.function, invocation.version)}
+                    </span>
+                </li>
+            }
+        })
+        .collect();
+    view! {
+        <section class="invocations" aria-labelledby="invocations-title">
+            <h3 id="invocations-title">"Invocations"</h3>
+            <ol data-testid="invocations">{rows}</ol>
+        </section>
     }
     .into_any()
 }

@@ -45,7 +45,9 @@ pub fn facts(job: &JobSummary, execution_arn: Option<&str>, clock: Clock) -> Any
                 </div>
                 <div>
                     <dt>"Pipeline"</dt>
-                    <dd>{job.pipeline.clone()}</dd>
+                    <dd>
+                        <a href=format!("/pipelines/{}", job.pipeline)>{job.pipeline.clone()}</a>
+                    </dd>
                 </div>
                 <div>
                     <dt>"Reruns"</dt>
@@ -113,7 +115,7 @@ pub fn outcome_above(view: &JobView) -> AnyView {
                 {error.map(|error| view! { ": " <code>{error}</code> })}
             </h2>
             {cause.map(|cause| view! { <p class="cause">{cause}</p> })}
-            {rerun::rerun(id, &view.rerun, &view.input)}
+            {rerun::rerun(view)}
         </section>
     }
     .into_any()
@@ -122,6 +124,6 @@ pub fn outcome_above(view: &JobView) -> AnyView {
 /// Below the head of a job that has succeeded: where its artifacts are and how to run it again.
 pub fn outcome_below(view: &JobView) -> AnyView {
     (view.job.status == JobStatus::Succeeded)
-        .then(|| rerun::rerun(view.job.id, &view.rerun, &view.input))
+        .then(|| rerun::rerun(view))
         .into_any()
 }

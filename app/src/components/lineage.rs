@@ -3,7 +3,11 @@
 use leptos::prelude::*;
 use model::LineageEvent;
 
-use super::{bulk::changes, moment::moment};
+use super::{
+    bulk::changes,
+    digest::{image_href, short_digest},
+    moment::moment,
+};
 
 /// The whole of it, oldest first; nothing while there is only the submission.
 pub fn lineage(events: &[LineageEvent]) -> AnyView {
@@ -30,10 +34,9 @@ fn event(event: &LineageEvent) -> AnyView {
         .digests
         .iter()
         .map(|digest| {
-            let short: String = digest.chars().take(19).collect();
             view! {
-                <a href="/images" title=digest.clone()>
-                    <code>{short}</code>
+                <a href=image_href(digest) title=digest.clone()>
+                    <code>{format!("sha256:{}…", short_digest(digest))}</code>
                 </a>
             }
         })

@@ -5,6 +5,7 @@ pub mod artifacts;
 pub mod bulk;
 pub mod copy;
 pub mod detail;
+pub mod digest;
 pub mod error;
 pub mod graph;
 pub mod job;

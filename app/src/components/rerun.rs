@@ -1,7 +1,7 @@
 //! The Rerun and Stop buttons: forms that say exactly what they will do.
 
 use leptos::prelude::*;
-use model::{JobId, JobStatus, RerunOffer};
+use model::{JobId, JobStatus, JobView, RerunOffer};
 
 /// What the button says and what the line beside it explains.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,10 +32,12 @@ pub fn rerun_text(offer: &RerunOffer) -> RerunText {
 }
 
 /// The rerun that is offered; beside a redrive also the choice to start anew, and to do that with another input.
-pub fn rerun(id: JobId, offer: &RerunOffer, input: &serde_json::Value) -> AnyView {
-    let text = rerun_text(offer);
-    let restart = matches!(offer, RerunOffer::Redrive { .. });
-    let edit = text.button.is_some().then(|| edit(id, input));
+pub fn rerun(view: &JobView) -> AnyView {
+    let id = view.job.id;
+    let text = rerun_text(&view.rerun);
+    let restart = matches!(view.rerun, RerunOffer::Redrive { .. });
+    // What was cut cannot be edited; a program sends the difference alone.
+    let edit = (text.button.is_some() && !view.input_cut).then(|| edit(id, &view.input));
     view! {
         <div class="rerun">
             <form method="post" action=format!("/jobs/{id}/rerun") class="actions">

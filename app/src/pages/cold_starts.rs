@@ -5,8 +5,11 @@ use leptos_meta::Title;
 use leptos_router::hooks::use_query_map;
 use model::{ColdStartComparison, ColdStartSummary, ColdStartView, HistogramBucket};
 
-use super::{failed, images::short_digest};
-use crate::{backend::SharedBackend, components::moment::moment};
+use super::failed;
+use crate::{
+    backend::SharedBackend,
+    components::{digest::short_digest, moment::moment},
+};
 
 /// Under this many cold starts on either side a difference is as likely chance.
 const SAMPLES_MIN: u64 = 20;

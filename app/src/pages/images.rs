@@ -8,6 +8,7 @@ use super::failed;
 use crate::{
     backend::SharedBackend,
     components::{
+        digest::{image_anchor, short_digest},
         moment::{age_text, moment, rfc3339, utc_text},
         status::{Tone, badge},
     },
@@ -23,17 +24,6 @@ fn is_live(image: &Image) -> bool {
         .uses
         .iter()
         .any(|one| one.aliases.iter().any(|alias| alias == LIVE_ALIAS))
-}
-
-/// The first twelve digits of a digest, without its algorithm.
-pub fn short_digest(digest: &str) -> String {
-    digest
-        .rsplit(':')
-        .next()
-        .unwrap_or_default()
-        .chars()
-        .take(12)
-        .collect()
 }
 
 /// `1 layer`, `3 layers`.
@@ -103,6 +93,7 @@ fn image(image: &Image, now: TimestampMs) -> AnyView {
     view! {
         <article
             class=if live { "panel image live" } else { "panel image" }
+            id=image_anchor(&image.digest)
             data-testid="image"
             data-digest=image.digest.clone()
         >
@@ -253,18 +244,4 @@ fn labels(image: &Image) -> AnyView {
         </details>
     }
     .into_any()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_digest_is_short_without_its_algorithm() {
-        assert_eq!(
-            short_digest("sha256:0123456789abcdef0123456789abcdef"),
-            "0123456789ab"
-        );
-        assert_eq!(short_digest(""), "");
-    }
 }

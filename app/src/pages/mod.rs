@@ -11,6 +11,7 @@ pub mod jobs;
 pub mod new_bulk;
 pub mod new_job;
 pub mod not_found;
+pub mod pipeline;
 
 use leptos::prelude::*;
 use leptos_meta::Title;

@@ -33,7 +33,7 @@ pub use queue::{Message, Queue, QueueDepth};
 pub use record::{CallError, Outcome, Seen};
 pub use registry::{Registry, RegistryImage};
 pub use states::{ExecutionPage, HistoryPage, ListedExecution, States};
-pub use stream::{Records, Stream};
+pub use stream::{Records, Shard, Stream};
 
 use crate::{config::Config, metrics::Metrics};
 use call::Calls;

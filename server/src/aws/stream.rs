@@ -31,6 +31,16 @@ pub struct Records {
     pub behind_ms: i64,
 }
 
+/// A shard of the stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shard {
+    pub id: String,
+    /// The shard it was split from, or the two it was merged from.
+    pub parents: Vec<String>,
+    /// Whether it takes no more records.
+    pub closed: bool,
+}
+
 impl Stream {
     pub(super) fn new(shared: &SdkConfig, calls: Calls, name: &str) -> Stream {
         Stream {
@@ -45,8 +55,8 @@ impl Stream {
         &self.name
     }
 
-    /// Ids of every shard, closed ones that still hold records included.
-    pub async fn shards(&self) -> Result<Vec<String>, AwsError> {
+    /// Every shard, closed ones that still hold records included.
+    pub async fn shards(&self) -> Result<Vec<Shard>, AwsError> {
         let mut shards = Vec::new();
         let mut next: Option<String> = None;
         loop {
@@ -59,13 +69,18 @@ impl Stream {
                 .calls
                 .sdk(Api::ListShards, || request.clone().send())
                 .await?;
-            shards.extend(
-                answer
-                    .shards
-                    .unwrap_or_default()
-                    .into_iter()
-                    .map(|shard| shard.shard_id),
-            );
+            shards.extend(answer.shards.unwrap_or_default().into_iter().map(|shard| {
+                Shard {
+                    id: shard.shard_id,
+                    parents: [shard.parent_shard_id, shard.adjacent_parent_shard_id]
+                        .into_iter()
+                        .flatten()
+                        .collect(),
+                    closed: shard
+                        .sequence_number_range
+                        .is_some_and(|range| range.ending_sequence_number.is_some()),
+                }
+            }));
             next = answer.next_token;
             if next.is_none() {
                 return Ok(shards);

@@ -15,9 +15,10 @@ use aws_credential_types::{
 use axum::{
     Json, Router,
     extract::{Request, State},
-    http::StatusCode,
+    http::{Method, StatusCode},
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
@@ -47,6 +48,8 @@ struct Inner {
     /// By operation: the next answers, in order. When they are used up, a call succeeds.
     script: Mutex<HashMap<&'static str, VecDeque<Answer>>>,
     answers: Mutex<Option<Answers>>,
+    /// What S3 holds, by path.
+    objects: Mutex<HashMap<String, Bytes>>,
     /// Operations with their requests, in order.
     calls: Mutex<Vec<(String, Value)>>,
     /// What succeeded, by operation and name, each once: a caller that did not hear an answer asks again.
@@ -77,6 +80,7 @@ impl FakeAws {
         let inner = Arc::new(Inner {
             script: Mutex::default(),
             answers: Mutex::default(),
+            objects: Mutex::default(),
             calls: Mutex::default(),
             done: Mutex::default(),
             succeeded: Semaphore::new(0),
@@ -135,6 +139,24 @@ impl FakeAws {
         of_it.map(|(_, request)| request.clone()).collect()
     }
 
+    /// The keys of S3's objects, in order.
+    pub(crate) fn keys(&self) -> Vec<String> {
+        let objects = self.inner.objects.lock().unwrap();
+        let mut keys: Vec<String> = objects
+            .keys()
+            .filter_map(|path| Some(path.trim_start_matches('/').split_once('/')?.1.to_owned()))
+            .collect();
+        keys.sort();
+        keys
+    }
+
+    /// An object of S3.
+    pub(crate) fn object(&self, key: &str) -> Option<Bytes> {
+        let objects = self.inner.objects.lock().unwrap();
+        let found = objects.iter().find(|(path, _)| path.ends_with(key));
+        found.map(|(_, object)| object.clone())
+    }
+
     /// All calls so far.
     pub(crate) fn count(&self) -> usize {
         self.inner.calls.lock().unwrap().len()
@@ -148,19 +170,22 @@ impl FakeAws {
 }
 
 async fn answer(State(fake): State<Arc<Inner>>, request: Request) -> Response {
-    // S3 names no operation; all that is asked of it here is an object.
+    // S3 names no operation; all that is asked of it here is to keep an object and to give it back.
+    let of_s3 = match *request.method() {
+        Method::PUT => "PutObject",
+        _ => "GetObject",
+    };
     let operation = request
         .headers()
         .get("x-amz-target")
         .and_then(|target| target.to_str().ok())
         .and_then(|target| target.rsplit('.').next())
-        .unwrap_or("GetObject")
+        .unwrap_or(of_s3)
         .to_owned();
-    let body = axum::body::to_bytes(request.into_body(), 1 << 20).await;
-    let request: Value = body
-        .ok()
-        .and_then(|body| serde_json::from_slice(&body).ok())
-        .unwrap_or_default();
+    let path = request.uri().path().to_owned();
+    let body = axum::body::to_bytes(request.into_body(), 16 << 20).await;
+    let body = body.unwrap_or_default();
+    let request: Value = serde_json::from_slice(&body).unwrap_or_default();
     fake.calls
         .lock()
         .unwrap()
@@ -187,9 +212,20 @@ async fn answer(State(fake): State<Arc<Inner>>, request: Request) -> Response {
             let told = answers
                 .as_ref()
                 .and_then(|answers| answers(&operation, &request));
-            match told {
-                Some(told) => Json(told).into_response(),
-                None => success(&operation, &request),
+            if let Some(told) = told {
+                return Json(told).into_response();
+            }
+            drop(answers);
+            match operation.as_str() {
+                "PutObject" => {
+                    fake.objects.lock().unwrap().insert(path, body);
+                    StatusCode::OK.into_response()
+                }
+                "GetObject" => match fake.objects.lock().unwrap().get(&path) {
+                    Some(object) => object.clone().into_response(),
+                    None => StatusCode::NOT_FOUND.into_response(),
+                },
+                _ => success(&operation, &request),
             }
         }
     }
@@ -212,7 +248,6 @@ fn success(operation: &str, request: &Value) -> Response {
         "GetExecutionHistory" => json!({"events": [event(1, "ExecutionStarted"), event(2, "ExecutionSucceeded")]}),
         "GetQueueAttributes" => json!({"Attributes": {
             "ApproximateNumberOfMessages": "7", "ApproximateNumberOfMessagesNotVisible": "2"}}),
-        "GetObject" => return StatusCode::NOT_FOUND.into_response(),
         _ => json!({}),
     })
     .into_response()

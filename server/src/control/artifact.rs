@@ -5,8 +5,8 @@ use model::{JobId, Manifest};
 use super::{Control, Failure};
 use crate::aws::{FetchRequest, Fetched};
 
-/// A manifest lists some dozens of files; what is larger is not one.
-const MANIFEST_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// A manifest lists some dozens of files and repeats the job's tags; what is larger is not one.
+const MANIFEST_BYTES_MAX: u64 = 24 * 1024 * 1024;
 
 /// An object on its way, and what kind of file it is.
 pub struct ArtifactContent {

@@ -8,11 +8,13 @@ use std::{
 
 use asl::{Fold, HistoryEvent, Layout, StateMachine};
 use model::{ApiError, ErrorCode, JobId, StateDetail};
+use serde_json::Value;
 use tokio::sync::Mutex as AsyncMutex;
 
 use super::{Control, Failure, causes, pipeline::pipeline};
-use crate::store::ExecutionRecord;
+use crate::store::{ExecutionRecord, ProgressRow};
 
+pub(crate) mod archive;
 mod detail;
 #[cfg(test)]
 mod tests;
@@ -25,6 +27,8 @@ use tree::Tree;
 const FOLDS_MAX: usize = 64;
 /// Definitions kept parsed; there is one for each deployed version of a pipeline.
 const DRAWINGS_MAX: usize = 32;
+/// Invocations of one state, in one iteration, that are looked at.
+const INVOCATIONS_MAX: u32 = 200;
 /// Events taken from the store at a time.
 const EVENTS_PAGE: u32 = 1_000;
 
@@ -69,9 +73,31 @@ pub struct Folded {
     drawing: Arc<Drawing>,
     /// The definition that was folded with: folding starts anew when the execution's own becomes known.
     own_definition: bool,
+    /// What was read from S3.
+    archive: Archive,
+}
+
+/// What of an execution was read from S3, and need not be read again.
+#[derive(Default)]
+struct Archive {
+    /// The redrive count up to which the archived history was folded.
+    folded: Option<u32>,
+    /// The progress that went to S3; none while that was not read.
+    progress: Option<Vec<ProgressRow>>,
 }
 
 impl Folded {
+    /// Folds those of the events that come after the ones folded so far.
+    fn apply(&mut self, events: &[Value], arn: &str) {
+        for event in events {
+            match HistoryEvent::from_wire(event) {
+                Some(event) if event.id <= self.fold.last_event_id() => {}
+                Some(event) => self.fold.apply(&event),
+                None => tracing::warn!(arn, "a kept event is unreadable"),
+            }
+        }
+    }
+
     /// The state in which the error that ended the execution arose first.
     pub fn failed_state(&self) -> Option<&str> {
         self.fold.failed_state()
@@ -204,26 +230,68 @@ impl Control {
             fold: Fold::new(drawing.machine.as_ref()),
             drawing: drawing.clone(),
             own_definition,
+            archive: Archive::default(),
         });
         let mut guard = folded.lock().await;
+        if execution.archived && guard.archive.folded != Some(execution.redrive_count) {
+            self.fold_archived(&mut guard, execution).await?;
+        }
         loop {
             let after = guard.fold.last_event_id();
             let events = self
                 .store
                 .history_after(&execution.arn, after, EVENTS_PAGE)
                 .await?;
-            for event in &events {
-                match HistoryEvent::from_wire(event) {
-                    Some(event) => guard.fold.apply(&event),
-                    None => tracing::warn!(arn = execution.arn, "a stored event is unreadable"),
-                }
-            }
+            guard.apply(&events, &execution.arn);
             if events.len() < EVENTS_PAGE as usize || guard.fold.last_event_id() <= after {
                 break;
             }
         }
         drop(guard);
         Ok(folded)
+    }
+
+    /// Folds the part of an archived history that was not in the store when it was folded last.
+    async fn fold_archived(
+        &self,
+        folded: &mut Folded,
+        execution: &ExecutionRecord,
+    ) -> Result<(), Failure> {
+        let Some(key) = &execution.history_key else {
+            return Ok(());
+        };
+        match self.archived::<Value>(key).await? {
+            Some(events) => folded.apply(&events, &execution.arn),
+            // Somebody deleted it: what the index knows is still shown.
+            None => tracing::warn!(key, "an archived history is not in the bucket any more"),
+        }
+        folded.archive = Archive {
+            folded: Some(execution.redrive_count),
+            progress: None,
+        };
+        Ok(())
+    }
+
+    /// The last progress of each unit of an execution's work, wherever it is kept; oldest line first.
+    pub(crate) async fn progress(
+        &self,
+        execution: &ExecutionRecord,
+        folded: &AsyncMutex<Folded>,
+    ) -> Result<Vec<ProgressRow>, Failure> {
+        let kept = self.store.progress(&execution.arn).await?;
+        let Some(key) = &execution.history_key else {
+            return Ok(kept);
+        };
+        let mut folded = folded.lock().await;
+        let archived = match &folded.archive.progress {
+            Some(rows) => rows.clone(),
+            None => {
+                let key = archive::progress_key(key);
+                let rows = self.archived(&key).await?.unwrap_or_default();
+                folded.archive.progress.insert(rows).clone()
+            }
+        };
+        Ok(archive::joined(archived, kept))
     }
 
     /// The drawing of what a job's newest execution runs, or will run.
@@ -263,9 +331,17 @@ impl Control {
             return detail::unvisited(&drawing.tree, state).ok_or_else(missing);
         };
         let folded = self.folded(&job.summary.pipeline, &execution).await?;
-        let progress = self.store.progress(&execution.arn).await?;
-        let folded = folded.lock().await;
-        folded.detail(state, visit, &progress).ok_or_else(missing)
+        let progress = self.progress(&execution, &folded).await?;
+        let detail = folded.lock().await.detail(state, visit, &progress);
+        let mut detail = detail.ok_or_else(missing)?;
+        if let Some(visit) = &detail.visit {
+            let told = self
+                .store
+                .invocations_of(&execution.arn, state, visit.iteration, INVOCATIONS_MAX)
+                .await?;
+            detail.invocations = folded.lock().await.invocations_of(visit, state, told);
+        }
+        Ok(detail)
     }
 
     /// Keeps the definition that an execution runs, so that it is drawn as it was when it ran.

@@ -1,6 +1,6 @@
 //! Inputs of jobs compared and edited: what differs between two, and a JSON Merge Patch (RFC 7396).
 
-use model::InputChange;
+use model::{InputChange, time::bytes_text};
 use serde_json::{Map, Value};
 
 /// Differences told at most; what is beyond them is told as one difference of the whole.
@@ -64,6 +64,24 @@ impl Edit {
     }
 }
 
+/// The longest input that pages show whole, in bytes, and the longest value they keep of a longer one.
+const SHOWN_BYTES_MAX: usize = 32 * 1024;
+const SHOWN_VALUE_BYTES_MAX: usize = 4 * 1024;
+
+/// Replaces the large values of a large input by a word of how large they are. Answers whether it did.
+pub fn cut(input: &mut Value) -> bool {
+    if input.to_string().len() <= SHOWN_BYTES_MAX {
+        return false;
+    }
+    for value in input.as_object_mut().into_iter().flat_map(Map::values_mut) {
+        let bytes = value.to_string().len();
+        if bytes > SHOWN_VALUE_BYTES_MAX {
+            *value = format!("({} of JSON)", bytes_text(bytes as u64)).into();
+        }
+    }
+    true
+}
+
 /// An input with a merge patch applied: its fields replace or add, null takes away.
 pub fn patched(input: &Value, patch: &Value) -> Value {
     let Value::Object(patch) = patch else {
@@ -114,6 +132,21 @@ mod tests {
             ]
         );
         assert_eq!(changes(&before, &before), []);
+    }
+
+    #[test]
+    fn only_the_large_values_of_a_large_input_are_cut() {
+        let mut small = json!({"source": "a", "tags": {"notes": "x".repeat(9_000)}});
+        assert!(!cut(&mut small));
+        let mut large = json!({"source": "a", "tags": {"notes": "x".repeat(99_000)}});
+        assert!(cut(&mut large));
+        assert_eq!(large["source"], "a");
+        assert!(
+            large["tags"]
+                .as_str()
+                .is_some_and(|text| text.contains("KiB")),
+            "{large}"
+        );
     }
 
     #[test]

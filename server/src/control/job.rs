@@ -14,7 +14,7 @@ use super::{
         checked_reason,
         eligible::{adopted_input, edited},
     },
-    input::Edit,
+    input::{self, Edit},
     pipeline::{pipeline, shown_source, title_of},
 };
 use crate::{
@@ -125,7 +125,7 @@ impl Control {
         let view = match &execution {
             Some(execution) => {
                 let folded = self.folded(&job.summary.pipeline, execution).await?;
-                let progress = self.store.progress(&execution.arn).await?;
+                let progress = self.progress(execution, &folded).await?;
                 Some(folded.lock().await.view(execution, &progress))
             }
             None => None,
@@ -137,9 +137,17 @@ impl Control {
             artifacts: self.store.artifacts(id).await?,
             job: job.summary,
             input: job.input,
+            input_cut: false,
             execution: view,
             as_of_ms: now,
         })
+    }
+
+    /// The same for a page and its live stream, which a large input would weigh down.
+    pub async fn job_shown(&self, id: JobId) -> Result<JobView, Failure> {
+        let mut view = self.job(id).await?;
+        view.input_cut = input::cut(&mut view.input);
+        Ok(view)
     }
 
     /// Promises to run a job again as its offer says, or as is asked for.

@@ -26,6 +26,7 @@ pub mod image;
 pub mod input;
 pub mod job;
 pub mod pipeline;
+pub mod pipeline_setting;
 pub mod upload;
 
 use execution::Folds;

@@ -125,6 +125,7 @@ impl Pipeline {
                     "false" => Some(false.into()),
                     _ => None,
                 },
+                Some("object") => serde_json::from_str(text).ok().filter(Value::is_object),
                 _ => None,
             };
             input.insert(name.clone(), typed.unwrap_or_else(|| text.into()));
@@ -175,6 +176,7 @@ impl Pipeline {
                     Some("integer") => "a whole number",
                     Some("number") => "a number",
                     Some("boolean") => "true or false",
+                    Some("object") => "a JSON object",
                     _ => "a text",
                 };
                 (at, format!("Must be {wanted}."))

@@ -5,7 +5,7 @@ use app::backend::{Backend, Reply};
 use asl::Layout;
 use model::{
     Bulk, BulkItemState, BulkView, ColdStartView, HealthView, ImageView, JobFilter, JobId, JobPage,
-    JobView, StateDetail, Verdict,
+    JobView, PipelineSettings, StateDetail, Verdict,
 };
 use serde_json::Value;
 
@@ -37,7 +37,7 @@ impl Backend for RequestBackend {
     }
 
     fn job(&self, id: JobId) -> Reply<'_, JobView> {
-        self.reply(self.control.job(id))
+        self.reply(self.control.job_shown(id))
     }
 
     fn job_layout(&self, id: JobId) -> Reply<'_, Layout> {
@@ -58,6 +58,10 @@ impl Backend for RequestBackend {
 
     fn bulk(&self, id: String, state: Option<BulkItemState>, after: u64) -> Reply<'_, BulkView> {
         self.reply(async move { self.control.bulk_view(bulk_id(&id)?, state, after).await })
+    }
+
+    fn pipeline_settings(&self, pipeline: String) -> Reply<'_, PipelineSettings> {
+        self.reply(async move { self.control.pipeline_settings(&pipeline).await })
     }
 
     fn images(&self) -> Reply<'_, ImageView> {

@@ -5,7 +5,7 @@ use std::{collections::HashMap, str::FromStr};
 use asl::Layout;
 use axum::{
     Json,
-    extract::{Path, Query, State, rejection::JsonRejection},
+    extract::{DefaultBodyLimit, FromRequest, Path, Query, Request, State},
     http::{HeaderMap, StatusCode, header::LOCATION},
     response::IntoResponse,
 };
@@ -59,6 +59,19 @@ pub(super) fn filter_of(words: &HashMap<String, String>) -> Result<JobFilter, Fa
     })
 }
 
+/// The largest body with a job's input: 8 MiB.
+const BODY_BYTES_MAX: usize = 8 << 20;
+
+/// A body that was not read, and why.
+fn unread(status: StatusCode, problem: String) -> Failure {
+    match status {
+        StatusCode::PAYLOAD_TOO_LARGE => invalid(format!(
+            "The body has more than {BODY_BYTES_MAX} bytes (8 MiB), which is the most that a job's input may have. Put the rest into S3 and name it in the input."
+        )),
+        _ => invalid(problem),
+    }
+}
+
 /// Lists jobs, newest first, a page at a time.
 #[utoipa::path(get, path = "/api/v1/jobs", tag = "jobs",
     params(
@@ -97,10 +110,12 @@ pub(super) async fn submit(
     request_id: RequestId,
     actor: Actor,
     headers: HeaderMap,
-    body: Result<Json<SubmitJob>, JsonRejection>,
+    mut body: Request,
 ) -> Answered<impl IntoResponse> {
-    let Json(mut request) =
-        body.map_err(|problem| request_id.answer(invalid(problem.body_text())))?;
+    DefaultBodyLimit::max(BODY_BYTES_MAX).apply(&mut body);
+    let Json(mut request) = Json::<SubmitJob>::from_request(body, &())
+        .await
+        .map_err(|problem| request_id.answer(unread(problem.status(), problem.body_text())))?;
     if let Some(key) = headers.get("idempotency-key") {
         // A key that is no text is refused with the others that are not printable.
         request.idempotency_key = Some(key.to_str().unwrap_or_default().to_owned());
@@ -198,9 +213,13 @@ pub(super) async fn rerun(
     actor: Actor,
     Path(id): Path<String>,
     Query(words): Words,
-    body: String,
+    mut body: Request,
 ) -> Answered<impl IntoResponse> {
+    DefaultBodyLimit::max(BODY_BYTES_MAX).apply(&mut body);
     let job = async {
+        let body = String::from_request(body, &())
+            .await
+            .map_err(|problem| unread(problem.status(), problem.body_text()))?;
         let request: RerunRequest = match body.trim() {
             "" => RerunRequest::default(),
             text => serde_json::from_str(text)

@@ -19,6 +19,7 @@ mod live;
 mod metrics;
 mod openapi;
 mod page;
+mod pipeline;
 mod request;
 pub mod route;
 mod serve;

@@ -23,6 +23,8 @@ use utoipa::OpenApi;
         super::bulk::bulk,
         super::bulk::action,
         super::live::follow,
+        super::pipeline::settings,
+        super::pipeline::set,
         super::image::images,
         super::cold_start::cold_starts,
         super::health::health,

@@ -7,7 +7,8 @@ use axum::{
 };
 
 use super::{
-    Edge, artifact, bulk, cold_start, form, health, image, job, live, metrics, openapi, page, site,
+    Edge, artifact, bulk, cold_start, form, health, image, job, live, metrics, openapi, page,
+    pipeline, site,
 };
 
 /// Who may call a route.
@@ -61,12 +62,14 @@ pub fn table() -> Vec<Route> {
         GET "/bulks/new" Operator page::page;
         GET "/bulks/{id}" Operator page::page;
         GET "/images" Operator page::page;
+        GET "/pipelines/{name}" Operator page::page;
         GET "/cold-starts" Operator page::page;
         GET "/health" Operator page::page;
         // Forms
         POST "/jobs" Operator form::submit;
         POST "/jobs/{id}/rerun" Operator form::rerun;
         POST "/jobs/{id}/stop" Operator form::stop;
+        POST "/pipelines/{name}" Operator pipeline::set_by_form;
         POST "/bulks" Operator bulk::create_by_form;
         POST "/bulks/{id}/{action}" Operator bulk::action_by_form;
         // Files
@@ -87,6 +90,8 @@ pub fn table() -> Vec<Route> {
         GET "/api/v1/bulks/{id}" Operator bulk::bulk;
         POST "/api/v1/bulks/{id}/{action}" Operator bulk::action;
         GET "/api/v1/live" Operator live::follow;
+        GET "/api/v1/pipelines/{name}/settings" Operator pipeline::settings;
+        POST "/api/v1/pipelines/{name}/settings" Operator pipeline::set;
         GET "/api/v1/images" Operator image::images;
         GET "/api/v1/cold-starts" Operator cold_start::cold_starts;
         GET "/api/v1/health" Operator health::health;

@@ -56,7 +56,7 @@ async fn look(
 ) -> Result<Option<Shown>, Failure> {
     match topic {
         Topic::Job(id) => {
-            let mut view = control.job(id).await?;
+            let mut view = control.job_shown(id).await?;
             let made_at = std::mem::replace(&mut view.as_of_ms, TimestampMs(0));
             let Some(stamp) = news(topic, &view, seen)? else {
                 return Ok(None);

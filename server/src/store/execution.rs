@@ -55,6 +55,10 @@ pub struct ExecutionRecord {
     pub cause: Option<String>,
     pub definition: Option<String>,
     pub history_complete: bool,
+    /// Whether its history is in S3 alone.
+    pub archived: bool,
+    /// The object in S3 that its history went to; before a redrive, when it is not archived.
+    pub history_key: Option<String>,
     /// The Fail state that ended it; known once its history is complete, as is the next.
     pub ended_in: Option<String>,
     /// The state from which a redrive would go on.
@@ -83,6 +87,8 @@ impl FromRow<'_, AnyRow> for ExecutionRecord {
             cause: row.try_get("cause")?,
             definition: row.try_get("definition")?,
             history_complete: row.try_get::<i64, _>("history_complete")? != 0,
+            archived: row.try_get::<i64, _>("archived")? != 0,
+            history_key: row.try_get("history_key")?,
             ended_in: row.try_get("ended_in")?,
             resumes_from: row.try_get("resumes_from")?,
         })

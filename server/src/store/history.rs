@@ -3,7 +3,7 @@
 use serde_json::Value;
 use sqlx::AnyConnection;
 
-use super::{During, Statement, Store, StoreError, Write};
+use super::{During, Statement, Store, StoreError, Write, count};
 
 impl Store {
     /// The greatest id of an execution's events; 0 when there are none.
@@ -102,6 +102,102 @@ impl Store {
         .await
         .during("find unread histories")?;
         Ok(rows.into_iter().map(|(arn,)| arn).collect())
+    }
+}
+
+impl Store {
+    /// Executions whose whole history is here and that ended longer ago than their pipeline keeps histories, with the
+    /// ARN after `after`, in that order, at most `limit`.
+    pub async fn histories_outdated(
+        &self,
+        now_ms: i64,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<String>, StoreError> {
+        let rows: Vec<(String,)> = sqlx::query_as(
+            "SELECT e.arn FROM execution AS e JOIN job AS j ON j.id = e.job_id
+             JOIN pipeline_setting AS s ON s.pipeline = j.pipeline
+             WHERE e.archived = 0 AND e.history_complete = 1 AND s.retain_days IS NOT NULL
+                 AND e.ended_at_ms < $1 - s.retain_days * 86400000 AND e.arn > $2
+             ORDER BY e.arn LIMIT $3",
+        )
+        .bind(now_ms)
+        .bind(after)
+        .bind(i64::from(limit))
+        .fetch_all(&self.read)
+        .await
+        .during("find outdated histories")?;
+        Ok(rows.into_iter().map(|(arn,)| arn).collect())
+    }
+
+    /// Bytes of an execution's events.
+    pub async fn history_bytes(&self, arn: &str) -> Result<u64, StoreError> {
+        let (bytes,): (i64,) = sqlx::query_as(
+            "SELECT CAST(COALESCE(SUM(OCTET_LENGTH(event)), 0) AS BIGINT) FROM history_event WHERE execution_arn = $1",
+        )
+        .bind(arn)
+        .fetch_one(&self.read)
+        .await
+        .during("measure a history")?;
+        Ok(count(bytes))
+    }
+
+    /// Notes that a history is in S3 under `key`, and deletes its events and progress here: both or neither, and only
+    /// as long as the history ends where it ended at this redrive count. Answers whether it did.
+    pub async fn history_archived(
+        &self,
+        arn: &str,
+        redrive_count: u32,
+        key: &str,
+    ) -> Result<bool, StoreError> {
+        self.write(HistoryArchived {
+            arn: arn.to_owned(),
+            redrive_count,
+            key: key.to_owned(),
+        })
+        .await
+    }
+}
+
+/// A history that is in S3 from now on.
+struct HistoryArchived {
+    arn: String,
+    redrive_count: u32,
+    key: String,
+}
+
+impl Write for HistoryArchived {
+    type Output = bool;
+
+    fn operation(&self) -> &'static str {
+        "note an archived history"
+    }
+
+    async fn apply(&self, connection: &mut AnyConnection) -> Result<bool, StoreError> {
+        let noted = sqlx::query(
+            "UPDATE execution SET archived = 1, history_key = $3
+             WHERE arn = $1 AND redrive_count = $2 AND history_complete = 1",
+        )
+        .bind(&self.arn)
+        .bind(i64::from(self.redrive_count))
+        .bind(&self.key)
+        .execute(&mut *connection)
+        .await
+        .during(self.operation())?;
+        if noted.rows_affected() == 0 {
+            return Ok(false);
+        }
+        for deletion in [
+            "DELETE FROM history_event WHERE execution_arn = $1",
+            "DELETE FROM progress WHERE execution_arn = $1",
+        ] {
+            sqlx::query(deletion)
+                .bind(&self.arn)
+                .execute(&mut *connection)
+                .await
+                .during(self.operation())?;
+        }
+        Ok(true)
     }
 }
 

@@ -34,7 +34,7 @@ pub use execution::{
     Adoption, Applied, ExecutionRecord, KnownExecution, NewExecution, StatusChange,
 };
 pub use health::Backlog;
-pub use invocation::{ColdStart, Invocation, InvocationCount};
+pub use invocation::{ColdStart, Invocation, InvocationCount, InvocationStart, VisitInvocation};
 pub use job::{JobRecord, NewJob};
 pub use lineage::Asked;
 pub use notify::{Heard, Listener};
@@ -42,6 +42,7 @@ pub(crate) use outbox::execution_name;
 pub use outbox::{Command, OutboxRow, RerunMode, StopOutcome, Submitted};
 pub use pipeline::PipelineSetting;
 pub use progress::ProgressRow;
+pub use telemetry::Telemetry;
 pub use upload::PendingUpload;
 
 use backend::Purpose;

@@ -1,14 +1,17 @@
 //! The newest progress of each unit of work, as the worker's log lines tell it.
 
 use model::{Progress, ProgressLine};
+use serde::{Deserialize, Serialize};
 use sqlx::AnyConnection;
 
 use super::{During, Store, StoreError, count, plain, plain_option};
 
 /// Progress of one unit of work: one visit to a state, in a Map of one iteration.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ProgressRow {
     pub state: String,
+    /// When the state was entered, as the context object has it: tells visits apart.
+    pub entered: String,
     pub iteration: Option<u32>,
     pub label: Option<String>,
     pub progress: Progress,
@@ -20,6 +23,7 @@ pub struct ProgressRow {
 #[derive(sqlx::FromRow)]
 struct Columns {
     state: String,
+    entered: String,
     /// -1 outside of a Map.
     iteration: i64,
     label: Option<String>,
@@ -33,7 +37,7 @@ impl Store {
     /// Every unit's newest progress in an execution, oldest line first.
     pub async fn progress(&self, arn: &str) -> Result<Vec<ProgressRow>, StoreError> {
         let rows: Vec<Columns> = sqlx::query_as(
-            "SELECT state, iteration, label, unit, done, total, at_ms FROM progress
+            "SELECT state, entered, iteration, label, unit, done, total, at_ms FROM progress
              WHERE execution_arn = $1 ORDER BY at_ms",
         )
         .bind(arn)
@@ -44,6 +48,7 @@ impl Store {
             .into_iter()
             .map(|row| ProgressRow {
                 state: row.state,
+                entered: row.entered,
                 iteration: u32::try_from(row.iteration).ok(),
                 label: row.label,
                 progress: Progress {

@@ -4,7 +4,18 @@
 use model::ProgressLine;
 use sqlx::AnyConnection;
 
-use super::{During, Invocation, Statement, Store, StoreError, Write, invocation, progress};
+use super::{
+    During, Invocation, InvocationStart, Statement, Store, StoreError, Write, invocation, progress,
+};
+
+/// What some records of the stream told.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Telemetry {
+    /// Progress, with the moment each line was written.
+    pub lines: Vec<(ProgressLine, i64)>,
+    pub starts: Vec<InvocationStart>,
+    pub invocations: Vec<Invocation>,
+}
 
 impl Store {
     /// Where reading of a shard goes on: after this sequence number; none when it was never read.
@@ -24,19 +35,18 @@ impl Store {
         Ok(row.map(|(sequence,)| sequence))
     }
 
-    /// Keeps a batch of a shard's lines (with the moment each was written) and where the batch ended.
+    /// Keeps a batch of a shard's records and where the batch ended. Answers the executions of which an invocation's
+    /// report was news.
     pub async fn add_telemetry(
         &self,
         (stream, shard, sequence): (&str, &str, &str),
-        lines: &[(ProgressLine, i64)],
-        invocations: &[Invocation],
-    ) -> Result<(), StoreError> {
+        told: Telemetry,
+    ) -> Result<Vec<String>, StoreError> {
         self.write(AddTelemetry {
             stream: stream.to_owned(),
             shard: shard.to_owned(),
             sequence: sequence.to_owned(),
-            lines: lines.to_vec(),
-            invocations: invocations.to_vec(),
+            told,
         })
         .await
     }
@@ -57,23 +67,26 @@ struct AddTelemetry {
     stream: String,
     shard: String,
     sequence: String,
-    lines: Vec<(ProgressLine, i64)>,
-    invocations: Vec<Invocation>,
+    told: Telemetry,
 }
 
 impl Write for AddTelemetry {
-    type Output = ();
+    type Output = Vec<String>;
 
     fn operation(&self) -> &'static str {
         "keep telemetry"
     }
 
-    async fn apply(&self, connection: &mut AnyConnection) -> Result<(), StoreError> {
-        for (line, at_ms) in &self.lines {
+    async fn apply(&self, connection: &mut AnyConnection) -> Result<Vec<String>, StoreError> {
+        let mut reported = Vec::new();
+        for (line, at_ms) in &self.told.lines {
             progress::keep(connection, line, *at_ms).await?;
         }
-        for invocation in &self.invocations {
-            invocation::keep(connection, invocation).await?;
+        for start in &self.told.starts {
+            invocation::begin(connection, start).await?;
+        }
+        for invocation in &self.told.invocations {
+            reported.extend(invocation::keep(connection, invocation).await?);
         }
         sqlx::query(
             "INSERT INTO shard_checkpoint (stream, shard, sequence) VALUES ($1, $2, $3)
@@ -85,7 +98,7 @@ impl Write for AddTelemetry {
         .execute(connection)
         .await
         .during(self.operation())?;
-        Ok(())
+        Ok(reported)
     }
 }
 
@@ -93,12 +106,16 @@ impl Write for AddTelemetry {
 mod tests {
     use model::{Progress, ProgressLine};
 
+    use super::Telemetry;
     use crate::store::{
-        Invocation,
+        Invocation, InvocationStart,
         testing::{on_each_database, store},
     };
 
-    on_each_database!(a_batch_read_twice_counts_once_and_older_lines_lose,);
+    on_each_database!(
+        a_batch_read_twice_counts_once_and_older_lines_lose,
+        an_invocation_is_joined_whichever_half_comes_first,
+    );
 
     fn line(done: u64) -> ProgressLine {
         ProgressLine {
@@ -131,12 +148,108 @@ mod tests {
         }
     }
 
+    fn start(request_id: &str) -> InvocationStart {
+        InvocationStart {
+            request_id: request_id.to_owned(),
+            function: "gantry-probe".to_owned(),
+            version: "3".to_owned(),
+            execution_arn: "arn:x".to_owned(),
+            state: "Probe".to_owned(),
+            entered: "2026-01-01T00:00:00Z".to_owned(),
+            iteration: None,
+            attempt: Some(2),
+            at_ms: 900,
+        }
+    }
+
+    async fn an_invocation_is_joined_whichever_half_comes_first() {
+        let (_folder, store) = store().await;
+        let line = |request_id: &str| Telemetry {
+            starts: vec![start(request_id)],
+            ..Telemetry::default()
+        };
+        let report = |request_id: &str| Telemetry {
+            invocations: vec![invocation(request_id, Some(31.0))],
+            ..Telemetry::default()
+        };
+        let orders = [
+            [line("a"), report("a"), line("a"), report("a")],
+            [report("b"), line("b"), report("b"), line("b")],
+        ];
+        let mut reported = Vec::new();
+        for (told, sequence) in orders
+            .into_iter()
+            .flatten()
+            .zip(["1", "2", "3", "4", "5"].iter().cycle())
+        {
+            let news = store
+                .add_telemetry(("s", "shard-0", sequence), told)
+                .await
+                .unwrap();
+            reported.push(news.len());
+        }
+        // Only a report that is news, of an execution that is known, is worth telling.
+        assert_eq!(reported, [0, 1, 0, 0, 0, 0, 0, 0]);
+        let joined = store
+            .invocations_of("arn:x", "Probe", None, 9)
+            .await
+            .unwrap();
+        assert_eq!(joined.len(), 2);
+        for (one, request_id) in joined.iter().zip(["a", "b"]) {
+            assert_eq!(one.entered, "2026-01-01T00:00:00Z");
+            let told = &one.invocation;
+            assert_eq!(told.request_id, request_id);
+            assert_eq!((told.attempt, told.version.as_str()), (Some(2), "3"));
+            assert_eq!(
+                (told.status.as_deref(), told.init_ms),
+                (Some("success"), Some(31.0))
+            );
+            assert_eq!(
+                (told.duration_ms, told.max_memory_mib),
+                (Some(12.5), Some(40))
+            );
+            assert_eq!(told.at_ms.0, 1_000);
+        }
+        // One that has not ended is there, and is not counted.
+        store
+            .add_telemetry(("s", "shard-0", "6"), line("c"))
+            .await
+            .unwrap();
+        store
+            .version_resolved("gantry-probe", "3", "sha256:aa")
+            .await
+            .unwrap();
+        assert_eq!(
+            store
+                .invocations_of("arn:x", "Probe", None, 9)
+                .await
+                .unwrap()
+                .len(),
+            3
+        );
+        assert_eq!(
+            store
+                .invocations_of("arn:x", "Probe", Some(0), 9)
+                .await
+                .unwrap(),
+            []
+        );
+        assert_eq!(store.invocation_counts().await.unwrap()[0].count, 2);
+    }
+
     async fn a_batch_read_twice_counts_once_and_older_lines_lose() {
         let (_folder, store) = store().await;
         let reports = [invocation("a", Some(31.0)), invocation("b", None)];
         for lines in [[(line(40), 2_000)], [(line(10), 1_000)]] {
             store
-                .add_telemetry(("s", "shard-0", "7"), &lines, &reports)
+                .add_telemetry(
+                    ("s", "shard-0", "7"),
+                    Telemetry {
+                        lines: lines.to_vec(),
+                        invocations: reports.to_vec(),
+                        ..Telemetry::default()
+                    },
+                )
                 .await
                 .unwrap();
         }
@@ -158,7 +271,13 @@ mod tests {
         assert_eq!(store.cold_starts(9).await.unwrap().len(), 1);
         // What comes after the version is known needs no second question.
         store
-            .add_telemetry(("s", "shard-0", "8"), &[], &[invocation("c", None)])
+            .add_telemetry(
+                ("s", "shard-0", "8"),
+                Telemetry {
+                    invocations: vec![invocation("c", None)],
+                    ..Telemetry::default()
+                },
+            )
             .await
             .unwrap();
         assert_eq!(store.invocation_counts().await.unwrap()[0].count, 3);

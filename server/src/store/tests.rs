@@ -64,7 +64,11 @@ async fn a_full_disk_is_said_and_is_over_when_there_is_room() {
         .await
         .unwrap();
     let large = "k".repeat(100_000);
-    let fill = async || store.add_telemetry(("s", "shard", &large), &[], &[]).await;
+    let fill = async || {
+        store
+            .add_telemetry(("s", "shard", &large), Telemetry::default())
+            .await
+    };
     let error = fill().await.unwrap_err();
     assert!(matches!(error, StoreError::Full { .. }), "{error:?}");
     // The connection that failed was given up, and the limit with it.

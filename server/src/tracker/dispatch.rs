@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::{StreamExt, stream};
-use model::JobId;
+use model::{InputReference, JobId};
 use serde_json::{Value, json};
 
 use super::{Pause, StoreResult, backoff, jitter, peers};
@@ -21,6 +22,10 @@ const ROWS_MAX: u32 = 16;
 const LEASE_MS: i64 = 240_000;
 /// How often to look when nobody tells: another process may have promised something.
 const LOOK: Duration = Duration::from_secs(2);
+
+/// An execution's input at most, in bytes; a larger one goes by reference. AWS takes 262,144 for input and state alike,
+/// and states add to it. <https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html>
+const INPUT_BYTES_MAX: usize = 200 * 1024;
 
 /// What people read on AWS's side about a stopped execution.
 const STOPPED_ERROR: &str = "Gantry.Stopped";
@@ -108,8 +113,14 @@ async fn start(control: &Control, row: &OutboxRow, name: &str) -> StoreResult<()
     let Some(job) = control.store.job(row.job).await? else {
         return control.store.outbox_done(row.id).await;
     };
-    let input = execution_input(job.input, row.job, control.aws.bucket.name());
-    let (arn, started_at_ms) = match control.aws.states.start(name, &input.to_string()).await {
+    let bucket = &control.aws.bucket;
+    let told = told(job.input, row.job, number_of(name), bucket.name());
+    if let Some((key, object)) = told.object
+        && let Err(error) = bucket.write(&key, object).await
+    {
+        return failed(control, row, error).await;
+    }
+    let (arn, started_at_ms) = match control.aws.states.start(name, &told.input).await {
         Ok(started) => started,
         // An earlier attempt was heard after all, and its execution has ended since.
         Err(error) if error.is("ExecutionAlreadyExists") => {
@@ -196,7 +207,40 @@ async fn retry(control: &Control, row: &OutboxRow, error: &AwsError) -> StoreRes
     control.store.outbox_retry(row.id, due).await
 }
 
-/// What the execution is told: the job's input, and where the job's files go.
+/// What an execution is told, and what has to be in S3 before.
+struct Told {
+    input: String,
+    /// The key and the content of an input that is too large.
+    object: Option<(String, Bytes)>,
+}
+
+/// What the execution is told: the job's input, or, when that is too large for Step Functions, where it is.
+fn told(input: Value, job: JobId, number: u32, bucket: &str) -> Told {
+    let content = input.to_string();
+    let whole = execution_input(input, job, bucket).to_string();
+    if whole.len() <= INPUT_BYTES_MAX {
+        return Told {
+            input: whole,
+            object: None,
+        };
+    }
+    // Each execution has an object of its own, so that what an earlier one was told stays true.
+    let name = match number {
+        1 => "input.json".to_owned(),
+        number => format!("input-{number}.json"),
+    };
+    let reference = InputReference {
+        bucket: bucket.to_owned(),
+        key: format!("{}{name}", prefix(job)),
+    };
+    let named = execution_input(json!({InputReference::FIELD: reference}), job, bucket);
+    Told {
+        input: named.to_string(),
+        object: Some((reference.key, content.into())),
+    }
+}
+
+/// The input, and where the job's files go.
 fn execution_input(input: Value, job: JobId, bucket: &str) -> Value {
     let mut input = input;
     input["job"] = json!({"id": job.to_string(), "bucket": bucket, "prefix": prefix(job)});
@@ -214,30 +258,4 @@ pub(super) fn number_of(name: &str) -> u32 {
 pub(super) const UUID_LENGTH: usize = 36;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_execution_is_told_where_its_jobs_files_go() {
-        let job = JobId(uuid::Uuid::nil());
-        let input = execution_input(json!({"source": "s3://in/a.mp4"}), job, "gantry-media");
-        assert_eq!(
-            input,
-            json!({
-                "source": "s3://in/a.mp4",
-                "job": {
-                    "id": "00000000-0000-0000-0000-000000000000",
-                    "bucket": "gantry-media",
-                    "prefix": "jobs/00000000-0000-0000-0000-000000000000/",
-                },
-            })
-        );
-    }
-
-    #[test]
-    fn a_restarts_number_is_read_from_its_name() {
-        let id = "01890a5d-ac96-774b-bcce-b302099a8057";
-        assert_eq!(number_of(id), 1);
-        assert_eq!(number_of(&format!("{id}-12")), 12);
-    }
-}
+mod tests;

@@ -22,6 +22,7 @@ mod history;
 mod manifest;
 mod peers;
 mod reconcile;
+mod retention;
 mod status;
 mod sweep;
 mod telemetry;
@@ -47,6 +48,7 @@ pub fn start(control: &Control) -> JoinSet<()> {
     loops.spawn(sweep::run(control.speaking_as(Caller::Reconciler)));
     loops.spawn(telemetry::run(tracker.clone()));
     loops.spawn(manifest::run(tracker.clone()));
+    loops.spawn(retention::run(tracker.clone()));
     loops.spawn(version::run(tracker.clone()));
     loops.spawn(health::run(tracker.clone()));
     loops.spawn(uploads(tracker));

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Failure, Invocation, Job, Kind,
+    asked::{Asked, Settings},
     plan::{self, Part},
     source::{self, Looks, Origin},
     uploads::Upload,
@@ -13,10 +14,12 @@ use crate::{
 #[derive(Debug, Deserialize)]
 pub struct Input {
     pub job: Job,
-    /// `https://…`, `http://…` or `s3://bucket/key`.
-    pub source: String,
-    /// The part size wished for, in MiB.
-    pub part_mib: u64,
+    /// The execution's whole input.
+    #[serde(default)]
+    pub input: Option<Asked>,
+    /// What of it an earlier version of the definition passes by itself: its executions are redriven with it.
+    #[serde(flatten)]
+    pub passed: Asked,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,12 +30,19 @@ pub struct Output {
     pub from: Origin,
     pub upload: Upload,
     pub parts: Vec<Part>,
+    pub settings: Settings,
 }
 
 /// Fails with every `Source.*` verdict but `Source.Dropped`.
 pub async fn handle(invocation: &Invocation<'_>, input: Input) -> Result<Output, Failure> {
     let progress = invocation.start("sources", Some(1), None);
-    let survey = source::survey(invocation.clients, &input.source).await?;
+    let asked = input.input.unwrap_or(input.passed);
+    let asked = asked.whole(invocation).await?;
+    let (Some(address), Some(part_mib)) = (asked.source, asked.part_mib) else {
+        let message = "the job's input has no `source` or no `part_mib`: submit it again";
+        return Err(Failure::new(Kind::WorkerInput, message));
+    };
+    let survey = source::survey(invocation.clients, &address).await?;
     let origin = survey.origin;
     if survey.head.is_empty() {
         let message = format!(
@@ -51,7 +61,7 @@ pub async fn handle(invocation: &Invocation<'_>, input: Input) -> Result<Output,
             return Err(Failure::new(Kind::SourceNotMedia, message));
         }
     };
-    let parts = plan::parts(origin.bytes, origin.ranges, input.part_mib)?;
+    let parts = plan::parts(origin.bytes, origin.ranges, part_mib)?;
 
     let bucket = invocation.bucket(&input.job)?;
     let key = input.job.key("source");
@@ -77,5 +87,10 @@ pub async fn handle(invocation: &Invocation<'_>, input: Input) -> Result<Output,
         from: origin,
         upload,
         parts,
+        settings: Settings {
+            source: address,
+            max_height: asked.max_height,
+            segment_seconds: asked.segment_seconds,
+        },
     })
 }

@@ -111,6 +111,7 @@ pub async fn answer(
         reports: Reports::new(request_id.to_owned(), task, sink),
         deadline,
     };
+    invocation.reports.begin();
     let answered = match tokio::time::timeout_at(deadline, dispatch(step, &invocation, event)).await
     {
         Ok(answered) => answered,

@@ -6,7 +6,11 @@ use model::{Artifact, Manifest};
 use serde::{Deserialize, Serialize};
 
 use super::{Made, Media, package, probe};
-use crate::{Failure, Invocation, Job, Kind, redact};
+use crate::{
+    Failure, Invocation, Job, Kind,
+    asked::{Asked, Settings},
+    redact,
+};
 
 /// Objects looked at side by side.
 const LOOKS: usize = 8;
@@ -14,6 +18,33 @@ const LOOKS: usize = 8;
 #[derive(Debug, Deserialize)]
 pub struct Input {
     pub job: Job,
+    /// The state machine's whole state: what was asked for, and what the states before answered.
+    #[serde(default)]
+    pub state: Option<State>,
+    /// What of it an earlier version of the definition passes by itself: its executions are redriven with it.
+    #[serde(flatten)]
+    pub passed: Option<Passed>,
+}
+
+/// The state machine's state, as far as it is read here.
+#[derive(Debug, Deserialize)]
+pub struct State {
+    #[serde(flatten)]
+    pub asked: Asked,
+    pub inspect: Inspected,
+    pub assembled: Media,
+    pub process: Process,
+}
+
+/// Of what Inspect answered.
+#[derive(Debug, Deserialize)]
+pub struct Inspected {
+    pub settings: Settings,
+}
+
+/// What an earlier version of the definition passes.
+#[derive(Debug, Deserialize)]
+pub struct Passed {
     /// The address as submitted.
     pub source: String,
     pub media: Media,
@@ -41,14 +72,31 @@ pub struct Output {
 
 /// Fails with `Storage.Corrupt` when an artifact is not there as its step stored it.
 pub async fn handle(invocation: &Invocation<'_>, input: Input) -> Result<Output, Failure> {
-    let process = input.process;
+    let (passed, asked) = match (input.state, input.passed) {
+        (Some(state), _) => {
+            let passed = Passed {
+                source: state.inspect.settings.source,
+                media: state.assembled,
+                process: state.process,
+            };
+            (passed, state.asked)
+        }
+        (None, Some(passed)) => (passed, Asked::default()),
+        (None, None) => {
+            let message =
+                "the state machine's definition passes neither its state nor what was made";
+            return Err(Failure::new(Kind::WorkerInput, message));
+        }
+    };
+    let tags = asked.whole(invocation).await?.tags;
+    let process = passed.process;
     let media = serde_json::to_value(&process.probe.summary).map_err(|error| {
         Failure::new(
             Kind::WorkerBroken,
             format!("the summary cannot be written: {error}"),
         )
     })?;
-    let artifacts: Vec<Artifact> = input
+    let artifacts: Vec<Artifact> = passed
         .media
         .artifacts
         .into_iter()
@@ -83,8 +131,9 @@ pub async fn handle(invocation: &Invocation<'_>, input: Input) -> Result<Output,
     };
     let manifest = Manifest {
         job: input.job.id,
-        source: redact::address(&input.source),
+        source: redact::address(&passed.source),
         media,
+        tags,
         artifacts,
     };
     let content = serde_json::to_string_pretty(&manifest).map_err(|error| {

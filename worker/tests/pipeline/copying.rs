@@ -215,3 +215,24 @@ async fn every_part_reports_its_progress() {
         ["r-1", "arn:e", "transfer", "2026-01-01T00:00:00Z", "bytes"].map(Value::from)
     );
 }
+
+#[tokio::test]
+async fn an_invocation_says_first_which_visit_it_works_for() {
+    let storage = Storage::open().await;
+    let run = Run::new(&storage);
+    let source = source(content(6_000_000), Manner::Steady).await;
+    run.inspect(&source.address).await.expect("an answer");
+    let lines = run.lines.lock().expect("not poisoned").clone();
+    let line: model::InvocationLine =
+        serde_json::from_value(lines[0].clone()).expect("the first line");
+    assert_eq!(line.kind, model::InvocationLine::TYPE);
+    assert_eq!(
+        (line.request_id.as_str(), line.execution.as_str()),
+        ("r-1", "arn:e")
+    );
+    assert_eq!(
+        (line.state.as_str(), line.entered.as_str()),
+        ("inspect", "2026-01-01T00:00:00Z")
+    );
+    assert_eq!((line.index, line.retry), (Some(0), Some(1)));
+}

@@ -23,7 +23,7 @@ async fn run(clip: Vec<u8>) -> Outcome {
     let storage = Storage::open().await;
     let source = source(clip, Manner::Steady).await;
     let (published, manifest) = Run::new(&storage)
-        .whole(&source.address)
+        .whole(Run::input(&source.address))
         .await
         .expect("a success");
     let manifest: Manifest = serde_json::from_value(manifest).expect("a manifest");
@@ -356,7 +356,7 @@ async fn a_cut_off_clip_does_not_pass_for_whole() {
     let storage = Storage::open().await;
     let source = source(clip, Manner::Steady).await;
     let failure = Run::new(&storage)
-        .whole(&source.address)
+        .whole(Run::input(&source.address))
         .await
         .expect_err("half of it is missing");
     assert_eq!(failure.kind.as_str(), "Media.EncodeFailed");
@@ -364,4 +364,28 @@ async fn a_cut_off_clip_does_not_pass_for_whole() {
         failure.message().contains("of 10 s could be decoded"),
         "{failure}"
     );
+}
+
+#[tokio::test]
+async fn an_input_by_reference_is_read_and_its_tags_stand_in_the_manifest() {
+    let storage = Storage::open().await;
+    let source = source(clip::with_sound("176x144", 1), Manner::Steady).await;
+    let mut input = Run::input(&source.address);
+    let tags = json!({"rights": "ours", "notes": "x".repeat(300 * 1024)});
+    input["tags"] = tags.clone();
+    let folder = storage.folder.path().join(BUCKET).join("jobs/j1");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    std::fs::write(folder.join("input.json"), input.to_string()).expect("an object");
+    let named =
+        json!({"input_s3": {"bucket": BUCKET, "key": "jobs/j1/input.json"}, "job": Run::job()});
+    let run = Run::new(&storage);
+    let (_, manifest) = run.whole(named).await.expect("a success");
+    assert_eq!(manifest["tags"], tags);
+
+    let missing = json!({"input_s3": {"bucket": BUCKET, "key": "jobs/j1/none.json"}});
+    let failure = run
+        .step(Step::Inspect, json!({"input": missing}))
+        .await
+        .expect_err("there is none");
+    assert_eq!(failure.kind.as_str(), "Storage.NotFound");
 }

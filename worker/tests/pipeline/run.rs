@@ -32,7 +32,7 @@ impl<'a> Run<'a> {
     /// One step's answer to an event.
     pub async fn step(&self, step: Step, mut event: Value) -> Result<Value, Failure> {
         event["job"] = Run::job();
-        event["task"] = json!({"execution": "arn:e", "state": step.name(), "entered": "2026-01-01T00:00:00Z", "index": 0});
+        event["task"] = json!({"execution": "arn:e", "state": step.name(), "entered": "2026-01-01T00:00:00Z", "index": 0, "retry": 1});
         let lines = self.lines.clone();
         let sink = Arc::new(move |line: &str| {
             let line = serde_json::from_str(line).expect("lines are JSON");
@@ -40,6 +40,11 @@ impl<'a> Run<'a> {
         });
         let deadline = Instant::now() + Duration::from_secs(120);
         steps::answer(step, &self.storage.clients, "r-1", deadline, event, sink).await
+    }
+
+    /// A media job's input, as the server completes it.
+    pub fn input(source: &str) -> Value {
+        json!({"source": source, "max_height": 1080, "segment_seconds": 2, "part_mib": 5})
     }
 
     pub async fn inspect(&self, source: &str) -> Result<Value, Failure> {
@@ -72,10 +77,16 @@ impl<'a> Run<'a> {
         self.step(Step::Assemble, event).await
     }
 
-    /// The whole pipeline: Publish's answer and the manifest.
-    pub async fn whole(&self, source: &str) -> Result<(Value, Value), Failure> {
-        let (_, media) = self.copy(source).await?;
-        let event = json!({"media": media, "max_height": 1080, "segment_seconds": 2});
+    /// The whole pipeline, over an execution's input: Publish's answer and the manifest.
+    pub async fn whole(&self, input: Value) -> Result<(Value, Value), Failure> {
+        let mut state = input;
+        let inspect = self.step(Step::Inspect, json!({"input": state})).await?;
+        let transfer = self.transfer(&inspect).await?;
+        let media = self.assemble(&inspect, &transfer).await?;
+        let settings = &inspect["settings"];
+        let event = json!({
+            "media": media, "max_height": settings["max_height"], "segment_seconds": settings["segment_seconds"],
+        });
         let probe = self.step(Step::Probe, event.clone()).await?;
         let poster = self.step(Step::Poster, event.clone()).await?;
         let audio = self.step(Step::Audio, event.clone()).await?;
@@ -91,8 +102,10 @@ impl<'a> Run<'a> {
             .await?;
         let process =
             json!({"probe": probe, "poster": poster, "renditions": package, "audio": audio});
-        let event = json!({"source": source, "media": media, "process": process});
-        let published = self.step(Step::Publish, event).await?;
+        state["inspect"] = inspect;
+        state["assembled"] = media;
+        state["process"] = process;
+        let published = self.step(Step::Publish, json!({"state": state})).await?;
         let manifest = self.storage.object("jobs/j1/manifest.json");
         Ok((published, serde_json::from_slice(&manifest).expect("JSON")))
     }

@@ -6,10 +6,13 @@ use asl::{
     Visit, VisitStatus,
     history::{Parent, ParentKind},
 };
-use model::{Attempt, StateDetail, TimestampMs, VisitView};
+use model::{Attempt, InvocationView, StateDetail, TimestampMs, VisitView};
 
 use super::{Folded, readable_cause, tree::Tree, view::status_of};
-use crate::store::ProgressRow;
+use crate::{
+    clock,
+    store::{ProgressRow, VisitInvocation},
+};
 
 /// The detail of a state that nothing was heard of; none when the definition has no such state.
 pub(super) fn unvisited(tree: &Tree, name: &str) -> Option<StateDetail> {
@@ -26,6 +29,7 @@ pub(super) fn unvisited(tree: &Tree, name: &str) -> Option<StateDetail> {
         started_at_ms: None,
         ended_at_ms: None,
         attempts: Vec::new(),
+        invocations: Vec::new(),
         resource: None,
     })
 }
@@ -95,6 +99,40 @@ impl Folded {
             })
             .collect();
         Some(detail)
+    }
+}
+
+impl Folded {
+    /// Of the invocations of a state, in the Map iteration of its chosen visit, those that worked for that visit:
+    /// those of which none of the iteration's other visits was entered nearer to when the worker says its own was.
+    pub(super) fn invocations_of(
+        &self,
+        chosen: &VisitView,
+        state: &str,
+        told: Vec<VisitInvocation>,
+    ) -> Vec<InvocationView> {
+        let visits = self.fold.visits();
+        let parents: HashMap<i64, Option<Parent>> = visits
+            .iter()
+            .map(|visit| (visit.entered_event_id, visit.parent))
+            .collect();
+        let rivals: Vec<&Visit> = visits
+            .iter()
+            .filter(|visit| {
+                visit.state == state && iteration_of(visit, &parents) == chosen.iteration
+            })
+            .collect();
+        told.into_iter()
+            .filter(|told| {
+                let entered = clock::moment_of(&told.entered).unwrap_or(told.invocation.at_ms.0);
+                let nearest = rivals
+                    .iter()
+                    .rev()
+                    .min_by_key(|visit| visit.entered_at_ms.abs_diff(entered));
+                nearest.is_some_and(|visit| visit.entered_event_id == chosen.entered_event_id)
+            })
+            .map(|told| told.invocation)
+            .collect()
     }
 }
 

@@ -4,11 +4,13 @@
 use std::sync::Arc;
 
 use asl::{Command, Fold, HistoryEvent, Input, Start, TaskId, TimerId, step};
-use model::{ExecutionStatus, JobId, Progress, RerunOffer, StateStatus, TimestampMs};
+use model::{
+    ExecutionStatus, InvocationView, JobId, Progress, RerunOffer, StateStatus, TimestampMs,
+};
 use serde_json::{Value, json};
 
 use super::{Drawing, Folded, readable_cause};
-use crate::store::{ExecutionRecord, ProgressRow};
+use crate::store::{ExecutionRecord, ProgressRow, VisitInvocation};
 
 /// The shape of the media pipeline, small: a Map whose iterations may fail into a Fail state, a Parallel
 /// with a branch of two states, and a Fail at the end of a cleanup.
@@ -171,6 +173,7 @@ impl Run {
             fold,
             drawing: self.drawing.clone(),
             own_definition: true,
+            archive: super::Archive::default(),
         }
     }
 
@@ -196,12 +199,15 @@ fn record(status: ExecutionStatus) -> ExecutionRecord {
         definition: None,
         ended_in: None,
         resumes_from: None,
+        archived: false,
+        history_key: None,
         history_complete: false,
     }
 }
 
 fn part(iteration: u32, done: u64, at_ms: i64) -> ProgressRow {
     ProgressRow {
+        entered: "1970-01-01T00:00:01Z".to_owned(),
         state: "TransferPart".to_owned(),
         iteration: Some(iteration),
         label: Some(format!("part {}", iteration + 1)),
@@ -371,5 +377,62 @@ fn what_pressing_rerun_would_do() {
     assert!(
         matches!(&restart, RerunOffer::Restart { reason } if reason.contains("14 days")),
         "{restart:?}"
+    );
+}
+
+#[test]
+fn an_invocation_belongs_to_the_visit_that_was_entered_when_it_says() {
+    let mut run = Run::start();
+    run.fail("inspect", "Source.NotMedia");
+    run.apply(Input::Redrive);
+    run.succeed("inspect", json!({"parts": [{}, {}]}));
+    let folded = run.folded();
+    let told = |request_id: &str, entered: &str| VisitInvocation {
+        entered: entered.to_owned(),
+        invocation: InvocationView {
+            request_id: request_id.to_owned(),
+            function: "gantry-inspect".to_owned(),
+            version: "1".to_owned(),
+            digest: None,
+            attempt: Some(1),
+            status: None,
+            init_ms: None,
+            duration_ms: None,
+            max_memory_mib: None,
+            at_ms: TimestampMs(0),
+        },
+    };
+    let detail = folded.detail("Inspect", None, &[]).unwrap();
+    let entered = |visit: &model::VisitView| {
+        let visit = folded
+            .fold
+            .visits()
+            .iter()
+            .find(|other| other.entered_event_id == visit.entered_event_id);
+        jiff::Timestamp::from_millisecond(visit.unwrap().entered_at_ms)
+            .unwrap()
+            .to_string()
+    };
+    let names: Vec<String> = (0..detail.visits.len())
+        .map(|at| format!("r-{at}"))
+        .collect();
+    let all = || {
+        let visits = detail.visits.iter().zip(&names);
+        visits
+            .map(|(visit, name)| told(name, &entered(visit)))
+            .collect::<Vec<_>>()
+    };
+    for (visit, name) in detail.visits.iter().zip(&names) {
+        let joined = folded.invocations_of(visit, "Inspect", all());
+        let found: Vec<_> = joined.iter().map(|one| &one.request_id).collect();
+        assert_eq!(found, [name]);
+    }
+    // The context object's clock need not be the history's to the millisecond.
+    let near = told("r", "1970-01-01T00:00:01.004Z");
+    assert_eq!(
+        folded
+            .invocations_of(&detail.visits[0], "Inspect", vec![near])
+            .len(),
+        1
     );
 }
