@@ -84,7 +84,7 @@ async fn a_large_job_is_started_and_started_anew_by_reference() {
     let config = config::testing::config();
     let aws = fake.clients(&config).await;
     let control = Control::new(store, aws, config);
-    let notes = "x".repeat(7 << 20);
+    let notes = "x".repeat(300 << 10);
     let request = SubmitJob {
         pipeline: "media".to_owned(),
         input: json!({"source": "s3://in/a.mp4", "tags": {"notes": notes}}),
