@@ -98,7 +98,7 @@ pub(super) async fn hear_all(
         };
         if *applied == Applied::Changed && is_end(change.status) {
             let ended_at_ms = change.ended_at_ms.unwrap_or(change.heard_at_ms);
-            let ran_ms = ended_at_ms - execution.started_at.0;
+            let ran_ms = ended_at_ms.saturating_sub(execution.started_at.0);
             control.aws.metrics().job_ended(ran_ms);
         }
         if *applied == Applied::Changed {

@@ -38,13 +38,25 @@ struct Detail {
     redrive_status_reason: Option<String>,
 }
 
-/// What an event tells; none when it tells of something else.
+/// The end of the year 9999, the last that RFC 3339 can write.
+const DATE_MAX: i64 = 253_402_300_799_999;
+
+/// What an event tells; none when it tells of something else, or of what cannot be: one event that a database
+/// refuses would hold up all that are written with it.
 pub(super) fn told(body: &str, now_ms: i64) -> Option<Told> {
     let event: Event = serde_json::from_str(body).ok()?;
     if event.detail_type != "Step Functions Execution Status Change" {
         return None;
     }
     let detail: Detail = serde_json::from_value(event.detail).ok()?;
+    let dates = [detail.start_date, detail.stop_date];
+    let can_be = dates
+        .iter()
+        .flatten()
+        .all(|date| (0..=DATE_MAX).contains(date));
+    if !can_be || detail.execution_arn.contains(char::is_control) {
+        return None;
+    }
     Some(Told {
         input: detail
             .input

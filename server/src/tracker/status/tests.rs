@@ -111,18 +111,22 @@ async fn events_of_others_and_other_messages_are_passed_over() {
         body: "garbage".to_owned(),
         receipt: String::new(),
     };
+    let mut late = event(MACHINE, "late", "FAILED", &json!({}));
+    late.body = late.body.replace("2000", &i64::MAX.to_string());
     let events = vec![
         event("someone-elses", "nightly", "FAILED", &json!({})),
         // A child of a Map Run.
         event("gantry-media/Transcode", "nightly", "FAILED", &json!({})),
         garbage,
+        event(MACHINE, "nul\0", "FAILED", &json!({})),
+        late,
     ];
     take(&control, events).await;
     assert_eq!(control.store.job_counts().await.unwrap().total(), 0);
     let text = control.metrics_text().await.unwrap();
     for line in [
         "gantry_status_events_total{result=\"unknown\"} 2",
-        "gantry_status_events_total{result=\"malformed\"} 1",
+        "gantry_status_events_total{result=\"malformed\"} 3",
     ] {
         assert!(text.lines().any(|other| other == line), "{line} in {text}");
     }

@@ -22,7 +22,7 @@ use crate::{
 
 on_each_database!(the_store_equals_the_truth_after_one_sweep);
 
-const EXECUTIONS: usize = 2_000;
+const EXECUTIONS: usize = 1_200;
 const PAGE: usize = 1_000;
 const MACHINE: &str = "arn:aws:states:us-east-1:000000000000:stateMachine:gantry-media";
 /// When the first execution started; each next one a second later.
