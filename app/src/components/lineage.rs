@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use model::LineageEvent;
 
 use super::{
-    bulk::changes,
+    change::changes,
     digest::{image_href, short_digest},
     moment::moment,
 };

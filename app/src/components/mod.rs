@@ -2,7 +2,7 @@
 //! Own no data and read no clock; running times are counted by the [`crate::clock::Clock`] they are given.
 
 pub mod artifacts;
-pub mod bulk;
+pub mod change;
 pub mod copy;
 pub mod detail;
 pub mod digest;

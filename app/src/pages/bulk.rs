@@ -8,12 +8,12 @@ use model::{ApiError, BulkItemState, BulkReason, BulkState, BulkView, ErrorCode}
 use super::{failed, set_status};
 use crate::{
     backend::{ActionFailure, SharedBackend},
-    components::{
-        bulk::{badge, bar, buttons, item_tone, items, verdict},
-        error::error_panel,
-        moment::moment,
-    },
+    components::{error::error_panel, moment::moment},
 };
+
+pub(super) mod outcome;
+
+use outcome::{badge, bar, buttons, item_tone, items, verdict};
 
 /// The bulk operation.
 #[component]

@@ -4,11 +4,8 @@ use leptos::prelude::*;
 use leptos_meta::Title;
 use model::{Bulk, BulkItemState};
 
-use super::failed;
-use crate::{
-    backend::SharedBackend,
-    components::{bulk::badge, moment::moment},
-};
+use super::{bulk::outcome::badge, failed};
+use crate::{backend::SharedBackend, components::moment::moment};
 
 /// The list.
 #[component]

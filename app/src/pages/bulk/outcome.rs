@@ -1,9 +1,12 @@
 //! Bulk operations as they look: the state of one, of its items, and how far it is.
 
 use leptos::prelude::*;
-use model::{Bulk, BulkItemState, BulkState, BulkView, InputChange};
+use model::{Bulk, BulkItemState, BulkState, BulkView};
 
-use super::status::{Tone, badge as tone_badge};
+use crate::components::{
+    change::changes,
+    status::{Tone, badge as tone_badge},
+};
 
 /// A bulk operation's state.
 pub fn badge(state: BulkState) -> AnyView {
@@ -165,32 +168,6 @@ pub fn items(view: &BulkView) -> AnyView {
         </table>
     }
     .into_any()
-}
-
-/// What changes in an input.
-pub fn changes(changes: &[InputChange]) -> AnyView {
-    if changes.is_empty() {
-        return ().into_any();
-    }
-    let said = |value: &Option<serde_json::Value>| match value {
-        Some(value) => value.to_string(),
-        None => "nothing".to_owned(),
-    };
-    let rows = changes
-        .iter()
-        .map(|change| {
-            view! {
-                <li>
-                    <code>{change.pointer.clone()}</code>
-                    ": "
-                    <del>{said(&change.before)}</del>
-                    " → "
-                    <ins>{said(&change.after)}</ins>
-                </li>
-            }
-        })
-        .collect_view();
-    view! { <ul class="changes">{rows}</ul> }.into_any()
 }
 
 #[cfg(test)]
