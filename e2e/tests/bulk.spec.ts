@@ -1,7 +1,5 @@
-// Bulk operations through the pages, without script: previewed, begun, with an outcome for every item.
+// Bulk operations through the pages: previewed, begun, followed, with an outcome for every item.
 import { expect, jobEnds, jobThat, test } from "./gantry";
-
-test.use({ javaScriptEnabled: false });
 
 test("a CSV becomes jobs once its preview was seen", async ({ page, request }) => {
   const id = await jobThat("succeeded", request);
@@ -15,7 +13,7 @@ test("a CSV becomes jobs once its preview was seen", async ({ page, request }) =
   await expect(page.getByText("does this to 1 job. 1 is not eligible.")).toBeVisible();
   await expect(page.getByTestId("bulk-item").filter({ hasText: "ftp:// is not supported" })).toHaveCount(1);
   await page.getByRole("button", { name: "Submit 1 job" }).click();
-  // The page reads itself again while items run.
+  // The page follows the server.
   await expect(page.getByTestId("bulk-state")).toHaveAttribute("data-state", "done", jobEnds);
   const done = page.getByTestId("bulk-item").filter({ hasText: "From a list" });
   await expect(done).toContainText("Succeeded");
@@ -39,7 +37,7 @@ test("another input is a new execution once its difference was seen", async ({ p
   await expect(page.getByTestId("bulk-state")).toHaveAttribute("data-state", "done", jobEnds);
   await expect(page.getByTestId("bulk-item")).toContainText("Source.NotMedia in Inspect");
   await page.goto(`/jobs/${id}`);
-  const lineage = page.locator(".lineage li");
+  const lineage = page.locator(".lineage > ol > li");
   await expect(lineage).not.toHaveCount(0);
   await expect(lineage.last()).toContainText("Started anew by a page");
   await expect(lineage.last()).toContainText("/max_height: 1080 → 720");

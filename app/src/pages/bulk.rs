@@ -1,7 +1,7 @@
 //! `/bulks/{id}?state=&after=`: one bulk operation: its preview, its progress, the outcome of each item.
 
 use leptos::prelude::*;
-use leptos_meta::{Meta, Title};
+use leptos_meta::Title;
 use leptos_router::hooks::{use_params_map, use_query_map};
 use model::{ApiError, BulkItemState, BulkReason, BulkState, BulkView, ErrorCode};
 
@@ -9,9 +9,13 @@ use super::{failed, set_status};
 use crate::{
     backend::{ActionFailure, SharedBackend},
     components::{error::error_panel, moment::moment},
+    islands::refresh::Refresh,
 };
 
 pub(super) mod outcome;
+
+/// What follows the server.
+const PANEL_ID: &str = "bulk";
 
 use outcome::{badge, bar, buttons, item_tone, items, verdict};
 
@@ -54,6 +58,7 @@ fn page(
     refused: Option<ActionFailure>,
 ) -> AnyView {
     let bulk = &view.bulk;
+    let moves = bulk.state == BulkState::Running || bulk.counts.begun > 0;
     let href = |state: Option<BulkItemState>, after: u64| {
         let state = state.map_or("", BulkItemState::as_str);
         format!("/bulks/{}?state={state}&after={after}", bulk.id)
@@ -86,11 +91,11 @@ fn page(
     };
     view! {
         <Title text=format!("{}: {}", bulk.state.label(), bulk.title) />
-        {(bulk.state == BulkState::Running).then(|| view! { <Meta http_equiv="refresh" content="2" /> })}
         <nav class="crumbs" aria-label="Breadcrumb">
             <a href="/bulks">"Bulk operations"</a>
         </nav>
         {refused.map(|ActionFailure(error)| error_panel("That was not done", &error, ().into_any()))}
+        <div id=PANEL_ID class="bulk">
         <header class="title-line">
             <h1>{bulk.title.clone()}</h1>
             <span role="status" data-testid="bulk-state" data-state=bulk.state.as_str()>
@@ -102,6 +107,15 @@ fn page(
             <p>{verdict(bulk)}</p>
             {bar(bulk)}
             {buttons(bulk)}
+            {moves
+                .then(|| {
+                    view! {
+                        <p class="hint">
+                            "Followed every few seconds. "
+                            <a href=href(state, after)>"Look again"</a>
+                        </p>
+                    }
+                })}
         </section>
         <dl class="facts flow">
             <div>
@@ -130,6 +144,8 @@ fn page(
             </nav>
             {items(&view)}
         </div>
+        </div>
+        {moves.then(|| view! { <Refresh id=PANEL_ID.to_owned() /> })}
         <nav class="pages" aria-label="Pages of the list">
             {(after > 0).then(|| view! { <a class="button" href=href(state, 0)>"First"</a> })}
             {view
