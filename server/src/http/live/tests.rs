@@ -93,6 +93,8 @@ async fn an_answer_that_is_followed_has_a_head_like_any_other() {
     let server = server().await;
     let mut socket = server.follow("topic=jobs", "").await;
     let head = until(&mut socket, "\r\n\r\n").await;
+    // A client takes the stream for over when it is told of a length.
+    assert!(!head.contains("content-length"), "{head}");
     assert!(head.starts_with("HTTP/1.1 200 OK\r\ndate: "), "{head}");
     for line in [
         "content-type: text/event-stream",
