@@ -12,7 +12,7 @@ test("a job's page is complete", async ({ page, request }) => {
   await expect(page.getByTestId("artifact")).not.toHaveCount(0);
   await node(page, "Inspect", "succeeded").click();
   await expect(page.getByRole("heading", { name: /^Inspect/ })).toBeVisible();
-  await expect(page.getByText("part_mib").first()).toBeVisible();
+  await expect(page.getByTestId("state-detail").getByText("part_mib").first()).toBeVisible();
 });
 
 test("a failed job says why and offers its rerun", async ({ page, request }) => {
