@@ -52,8 +52,6 @@ pub fn run_command(mut arguments: Arguments) -> CommandResult {
             run(nextest
                 .command()
                 .args(["--workspace", "--exclude", "xtask", "--locked"])
-                // Those that need PostgreSQL are left out by default: not everybody has one.
-                .args(["--run-ignored", "all"])
                 .env("GANTRY_TEST_POSTGRES_URL", postgres.url())
                 .env("CARGO_TARGET_DIR", project::target()))
         })?;

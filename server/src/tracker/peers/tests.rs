@@ -16,8 +16,7 @@ use crate::{
 const JOBS: u64 = 24;
 
 #[test]
-#[ignore = "needs PostgreSQL, which `cargo xtask test` starts"]
-fn two_servers_share_the_work_and_what_they_see() {
+fn two_servers_on_one_postgres_share_the_work_and_what_they_see() {
     store::testing::run(Backend::Postgres, share());
 }
 
