@@ -5,7 +5,9 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{Artifact, Execution, LineageEvent, TimestampMs};
+use crate::{
+    ApiError, Artifact, ErrorCode, Execution, LineageEvent, TimestampMs, address::percent_encoded,
+};
 
 /// A job's id: a UUID version 7 (RFC 9562), so that ids sort by submission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -181,6 +183,41 @@ pub struct JobFilter {
 }
 
 impl JobFilter {
+    /// The filter that the words of an address or a form say, as [`JobFilter::query`] writes them, `before` beside
+    /// them. A word that is empty counts as not said, as forms send it.
+    pub fn read(word: impl Fn(&str) -> Option<String>) -> Result<JobFilter, ApiError> {
+        let word = |name: &str| word(name).filter(|text| !text.is_empty());
+        let invalid = |message: String| ApiError::new(ErrorCode::Invalid, message);
+        let moment = |name: &str| {
+            let read = |text: String| {
+                text.parse().map_err(|_| {
+                    invalid(format!(
+                        "`{name}` must be milliseconds since 1970, not “{text}”."
+                    ))
+                })
+            };
+            word(name).map(read).transpose()
+        };
+        Ok(JobFilter {
+            status: word("status").map(|text| text.parse()).transpose()?,
+            pipeline: word("pipeline"),
+            text: word("text"),
+            error: word("error"),
+            failed_state: word("failed_state"),
+            since_ms: moment("since_ms")?,
+            until_ms: moment("until_ms")?,
+            before: word("before")
+                .map(|text| {
+                    text.parse().map_err(|_| {
+                        invalid(format!(
+                            "`before`: “{text}” is no job's id. Start again from the newest jobs."
+                        ))
+                    })
+                })
+                .transpose()?,
+        })
+    }
+
     /// Which jobs it admits, for people: `failed jobs of media with error Source.NotMedia`.
     pub fn in_words(&self) -> String {
         let mut words = match self.status {
@@ -236,18 +273,6 @@ impl JobFilter {
                 ..JobFilter::default()
             }
     }
-}
-
-/// Text for a query (RFC 3986, section 2.3: all but unreserved characters are encoded).
-fn percent_encoded(text: &str) -> String {
-    text.bytes()
-        .map(|byte| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                char::from(byte).to_string()
-            }
-            _ => format!("%{byte:02X}"),
-        })
-        .collect()
 }
 
 /// How many jobs there are of each status.

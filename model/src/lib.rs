@@ -2,6 +2,7 @@
 //! typed ids, requests, views and [`ApiError`]. Data and its derived values only: no I/O, no clock,
 //! no AWS, no HTML. Builds for wasm.
 
+pub mod address;
 pub mod artifact;
 pub mod bulk;
 pub mod cold_start;
@@ -17,6 +18,7 @@ pub mod pipeline;
 pub mod progress;
 pub mod time;
 
+pub use address::percent_encoded;
 pub use artifact::{Artifact, ArtifactKind, Manifest};
 pub use bulk::{
     Bulk, BulkCounts, BulkId, BulkItem, BulkItemState, BulkJobs, BulkKind, BulkReason, BulkRerun,

@@ -1,16 +1,20 @@
 //! What a job made: something to look at and to play first, then every file with its size and checksum.
 
 use leptos::prelude::*;
-use model::{Artifact, ArtifactKind, JobId, time::bytes_text};
+use model::{Artifact, ArtifactKind, JobId, percent_encoded, time::bytes_text};
 
-use super::{copy::copy_button, graph::encode};
+use super::copy::copy_button;
 use crate::clock::Clock;
 
 /// The address under which the server gives the file; `name` is the key below the job's prefix.
 pub fn artifact_url(id: JobId, artifact: &Artifact) -> String {
     let prefix = format!("jobs/{id}/");
     let name = artifact.key.strip_prefix(&prefix).unwrap_or(&artifact.key);
-    let name = name.split('/').map(encode).collect::<Vec<_>>().join("/");
+    let name = name
+        .split('/')
+        .map(percent_encoded)
+        .collect::<Vec<_>>()
+        .join("/");
     format!("/jobs/{id}/artifacts/{name}")
 }
 

@@ -1,12 +1,14 @@
 //! One state in full: its visits, attempts, times, error, input and output.
 
 use leptos::prelude::*;
-use model::{Attempt, InvocationView, JobId, StateDetail, VisitView, time::duration_text};
+use model::{
+    Attempt, InvocationView, JobId, StateDetail, VisitView, percent_encoded, time::duration_text,
+};
 
 use super::{
     copy::copy_button,
     digest::{image_href, short_digest},
-    graph::{encode, state_href},
+    graph::state_href,
     json::json_block,
     moment::{self, time_text},
     status::{state_badge, state_label},
@@ -15,7 +17,7 @@ use crate::clock::Clock;
 
 /// Where the API has the same state, whole.
 pub fn detail_url(id: JobId, state: &str, visit: Option<i64>) -> String {
-    let state = encode(state);
+    let state = percent_encoded(state);
     match visit {
         Some(visit) => format!("/api/v1/jobs/{id}/states/{state}?visit={visit}"),
         None => format!("/api/v1/jobs/{id}/states/{state}"),

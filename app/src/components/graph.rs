@@ -8,7 +8,7 @@ use asl::{
     layout::{EdgePath, Layout, NodeBox},
 };
 use leptos::{prelude::*, tachys::svg};
-use model::{Execution, JobId, StateKind, StateStatus, StateView};
+use model::{Execution, JobId, StateKind, StateStatus, StateView, percent_encoded};
 
 use super::{
     progress::percent,
@@ -30,23 +30,11 @@ const NOTE_CHARACTER: f32 = 6.1;
 
 /// The address of a job's page with a state chosen.
 pub fn state_href(id: JobId, state: &str, visit: Option<i64>) -> String {
-    let state = encode(state);
+    let state = percent_encoded(state);
     match visit {
         Some(visit) => format!("/jobs/{id}?state={state}&visit={visit}#detail"),
         None => format!("/jobs/{id}?state={state}#detail"),
     }
-}
-
-/// Percent-encodes all but RFC 3986's unreserved characters: good in a path and in a query.
-pub fn encode(text: &str) -> String {
-    text.bytes()
-        .map(|byte| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                char::from(byte).to_string()
-            }
-            _ => format!("%{byte:02X}"),
-        })
-        .collect()
 }
 
 /// The line below a state's name: iterations of a Map, branches, attempts, else its kind.

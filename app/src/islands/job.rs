@@ -5,7 +5,7 @@ use leptos::{
     prelude::*,
     wasm_bindgen::{JsCast, closure::Closure},
 };
-use model::{ApiError, JobId, JobView, StateDetail, StateStatus};
+use model::{ApiError, JobId, JobView, StateDetail, StateStatus, percent_encoded};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use web_sys::XmlHttpRequest;
 
@@ -170,7 +170,7 @@ pub fn JobPanel(
 
 /// Where error handling that nothing has come to is drawn too, or is left out again.
 fn handlers_link(id: JobId, drawing: &Drawing, chosen: Option<&str>) -> AnyView {
-    let state = chosen.map(|state| format!("state={}", graph::encode(state)));
+    let state = chosen.map(|state| format!("state={}", percent_encoded(state)));
     let (extra, text) = match (&drawing.full, drawing.everything) {
         (Some(_), _) => (Some("all=1".to_owned()), "Show error handling"),
         (None, true) => (None, "Hide error handling"),

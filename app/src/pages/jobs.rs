@@ -3,44 +3,14 @@
 use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::{hooks::use_query_map, params::ParamsMap};
-use model::{ApiError, BulkKind, ErrorCode, JobFilter, JobPage};
+use model::{ApiError, BulkKind, JobFilter, JobPage};
 
 use super::failed;
 use crate::{backend::SharedBackend, islands::jobs::JobsTable};
 
-/// What an address asks for. What is empty counts as not said, as forms send it.
+/// What an address asks for.
 pub(super) fn filter(query: &ParamsMap) -> Result<JobFilter, ApiError> {
-    let word = |name: &str| query.get(name).filter(|text| !text.is_empty());
-    let moment = |name: &str| {
-        word(name)
-            .map(|text| {
-                text.parse().map_err(|_| {
-                    let message =
-                        format!("`{name}` must be milliseconds since 1970, not “{text}”.");
-                    ApiError::new(ErrorCode::Invalid, message)
-                })
-            })
-            .transpose()
-    };
-    Ok(JobFilter {
-        status: word("status").map(|text| text.parse()).transpose()?,
-        pipeline: word("pipeline"),
-        text: word("text"),
-        error: word("error"),
-        failed_state: word("failed_state"),
-        since_ms: moment("since_ms")?,
-        until_ms: moment("until_ms")?,
-        before: word("before")
-            .map(|text| {
-                text.parse().map_err(|_| {
-                    ApiError::new(
-                        ErrorCode::Invalid,
-                        format!("“{text}” is no job's id. Start again from the newest jobs."),
-                    )
-                })
-            })
-            .transpose()?,
-    })
+    JobFilter::read(|name| query.get(name))
 }
 
 /// The address of a list.
@@ -202,7 +172,7 @@ fn actions(filter: &JobFilter) -> AnyView {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::JobStatus;
+    use model::{ErrorCode, JobStatus};
 
     fn read(words: &[(&'static str, &str)]) -> Result<JobFilter, ApiError> {
         let mut query = ParamsMap::new();

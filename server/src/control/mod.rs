@@ -52,6 +52,11 @@ impl Failure {
         ApiError::new(ErrorCode::NotFound, what).into()
     }
 
+    /// The request does not say what it must.
+    pub fn invalid(message: impl Into<String>) -> Failure {
+        ApiError::new(ErrorCode::Invalid, message).into()
+    }
+
     /// The error for the caller. Logs the chain of causes, once, under the request's id.
     pub fn answer(self, request_id: &str) -> ApiError {
         let mut error = match &self {

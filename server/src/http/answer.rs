@@ -7,7 +7,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use model::{ApiError, ErrorCode, JobId};
+use model::{ApiError, JobId};
 
 use super::request::RequestId;
 use crate::control::Failure;
@@ -44,7 +44,7 @@ pub(super) fn job_id(text: &str) -> Result<JobId, Failure> {
 
 /// A request that does not say what it must.
 pub(super) fn invalid(message: impl Into<String>) -> Failure {
-    ApiError::new(ErrorCode::Invalid, message).into()
+    Failure::invalid(message)
 }
 
 /// The answer to a method that an address does not have (RFC 9110, section 15.5.6).

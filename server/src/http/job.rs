@@ -1,6 +1,6 @@
 //! The API's jobs: list, submit, look at, run again, stop.
 
-use std::{collections::HashMap, str::FromStr};
+use std::collections::HashMap;
 
 use asl::Layout;
 use axum::{
@@ -10,8 +10,7 @@ use axum::{
     response::IntoResponse,
 };
 use model::{
-    ApiError, JobFilter, JobPage, JobStatus, JobSummary, JobView, RerunChoice, StateDetail,
-    SubmitJob,
+    ApiError, JobFilter, JobPage, JobSummary, JobView, RerunChoice, StateDetail, SubmitJob,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -26,37 +25,9 @@ use crate::control::{Failure, input::Edit, job::Rerun};
 /// What a query says.
 pub(super) type Words = Query<HashMap<String, String>>;
 
-/// Which jobs a query asks for; what is empty counts as not said, as forms send it.
+/// Which jobs a query asks for.
 pub(super) fn filter_of(words: &HashMap<String, String>) -> Result<JobFilter, Failure> {
-    let word = |name: &str| words.get(name).filter(|word| !word.is_empty());
-    let moment = |name: &str| -> Result<Option<i64>, Failure> {
-        word(name)
-            .map(|text| {
-                text.parse().map_err(|_| {
-                    invalid(format!(
-                        "`{name}` must be milliseconds since 1970, not “{text}”."
-                    ))
-                })
-            })
-            .transpose()
-    };
-    Ok(JobFilter {
-        status: word("status")
-            .map(|text| JobStatus::from_str(text))
-            .transpose()?,
-        pipeline: word("pipeline").cloned(),
-        text: word("text").cloned(),
-        error: word("error").cloned(),
-        failed_state: word("failed_state").cloned(),
-        since_ms: moment("since_ms")?,
-        until_ms: moment("until_ms")?,
-        before: word("before")
-            .map(|text| {
-                text.parse()
-                    .map_err(|_| invalid(format!("`before` must be a job's id, not “{text}”.")))
-            })
-            .transpose()?,
-    })
+    Ok(JobFilter::read(|name| words.get(name).cloned())?)
 }
 
 /// The largest body with a job's input: 8 MiB.

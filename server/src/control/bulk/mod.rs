@@ -39,7 +39,7 @@ impl Control {
     pub async fn create_bulk(&self, request: CreateBulk, actor: &str) -> Result<Bulk, Failure> {
         let reason = checked_reason(&request.reason)?;
         if request.pace_per_minute == Some(0) {
-            return Err(invalid(
+            return Err(Failure::invalid(
                 "`pace_per_minute` must be 1 or more; leave it away for no pace but AWS's.",
             ));
         }
@@ -87,7 +87,7 @@ impl Control {
     async fn make_submit(&self, new: &mut NewBulk, submit: &BulkSubmit) -> Result<(), Failure> {
         let pipeline = pipeline(&submit.pipeline)?;
         if submit.priority.is_some_and(|given| given > PRIORITY_MAX) {
-            return Err(invalid(format!(
+            return Err(Failure::invalid(format!(
                 "`priority` must be from 0 to {PRIORITY_MAX}."
             )));
         }
@@ -131,7 +131,7 @@ impl Control {
             (None, None) => None,
             (Some(patch), None) if patch.is_object() => Some(Edit::Patch(patch.clone())),
             (Some(_), None) => {
-                return Err(invalid(
+                return Err(Failure::invalid(
                     "`edit` must be a JSON object: a merge patch of each job's input (RFC 7396).",
                 ));
             }
@@ -139,15 +139,17 @@ impl Control {
                 Some(Edit::Whole(input.clone()))
             }
             (None, Some(_)) => {
-                return Err(invalid(
+                return Err(Failure::invalid(
                     "`input` replaces one job's input; for several use `edit`, a merge patch.",
                 ));
             }
-            (Some(_), Some(_)) => return Err(invalid("Give either `edit` or `input`, not both.")),
+            (Some(_), Some(_)) => {
+                return Err(Failure::invalid("Give either `edit` or `input`, not both."));
+            }
         };
         let edit = edit.as_ref();
         if edit.is_some() && rerun.mode == RerunChoice::Redrive {
-            return Err(invalid(
+            return Err(Failure::invalid(
                 "A redrive goes on with the input it has. Use the mode `restart` to edit inputs.",
             ));
         }
@@ -173,11 +175,13 @@ impl Control {
         let mut which = match (jobs, filter) {
             (Some(jobs), None) if jobs.len() <= ITEMS_MAX => Which::Named(jobs.chunks(CHUNK)),
             (Some(_), None) => {
-                return Err(invalid(format!("Name at most {ITEMS_MAX} jobs at a time.")));
+                return Err(Failure::invalid(format!(
+                    "Name at most {ITEMS_MAX} jobs at a time."
+                )));
             }
             (None, Some(filter)) => Which::Filtered(checked_filter(filter.clone())?),
             _ => {
-                return Err(invalid(
+                return Err(Failure::invalid(
                     "Say which jobs by exactly one of `jobs` and `filter`; an empty filter means all.",
                 ));
             }
@@ -186,7 +190,7 @@ impl Control {
         let mut written = 0_usize;
         while let Some(found) = self.next_jobs(&mut which).await? {
             if written + found.len() > ITEMS_MAX {
-                return Err(invalid(format!(
+                return Err(Failure::invalid(format!(
                     "The filter admits more than {ITEMS_MAX} jobs. Make it narrower."
                 )));
             }
@@ -197,7 +201,7 @@ impl Control {
             written += items.len();
         }
         if written == 0 {
-            return Err(invalid("No job is meant by that."));
+            return Err(Failure::invalid("No job is meant by that."));
         }
         Ok(())
     }
@@ -332,15 +336,11 @@ pub fn canary_allows(counts: &BulkCounts) -> u64 {
 /// Items of the first two steps together.
 const CANARY_END: u64 = 11;
 
-fn invalid(message: impl Into<String>) -> Failure {
-    ApiError::new(ErrorCode::Invalid, message).into()
-}
-
 /// A reason as it is kept.
 pub(super) fn checked_reason(reason: &str) -> Result<String, Failure> {
     let reason = reason.trim();
     if reason.chars().count() > REASON_LENGTH_MAX {
-        return Err(invalid(format!(
+        return Err(Failure::invalid(format!(
             "The reason must have {REASON_LENGTH_MAX} characters or fewer."
         )));
     }

@@ -1,17 +1,13 @@
 //! The jobs that a bulk submission asks for: listed, in a CSV, or the objects under a prefix in S3. Owns reading
 //! them into inputs; what a valid input is, is the pipeline's.
 
-use model::{ApiError, BulkSubmit, ErrorCode};
+use model::BulkSubmit;
 use serde_json::{Map, Value};
 
 use crate::control::{Control, Failure, input::patched, pipeline::Pipeline};
 
 /// Bytes of a CSV at most.
 const CSV_BYTES_MAX: usize = 16 << 20;
-
-fn invalid(message: impl Into<String>) -> Failure {
-    ApiError::new(ErrorCode::Invalid, message).into()
-}
 
 /// What is submitted, in a few words, and the input of each job with the shared fields in it.
 pub(super) async fn inputs(
@@ -22,7 +18,7 @@ pub(super) async fn inputs(
 ) -> Result<(String, Vec<Value>), Failure> {
     let shared = submit.fields.clone().unwrap_or_else(|| Map::new().into());
     if !shared.is_object() {
-        return Err(invalid("`fields` must be a JSON object."));
+        return Err(Failure::invalid("`fields` must be a JSON object."));
     }
     let (title, inputs) = match (&submit.inputs, &submit.csv, &submit.prefix) {
         (Some(inputs), None, None) => ("a list".to_owned(), inputs.clone()),
@@ -35,19 +31,19 @@ pub(super) async fn inputs(
             )
         }
         _ => {
-            return Err(invalid(
+            return Err(Failure::invalid(
                 "Say what to submit by exactly one of `inputs`, `csv` and `prefix`.",
             ));
         }
     };
     if inputs.is_empty() {
-        return Err(invalid(match &submit.prefix {
+        return Err(Failure::invalid(match &submit.prefix {
             Some(prefix) => format!("No object is under {prefix} whose key ends as asked for."),
             None => "There is nothing to submit.".to_owned(),
         }));
     }
     if inputs.len() > items_max {
-        return Err(invalid(format!(
+        return Err(Failure::invalid(format!(
             "These are {} jobs, more than the {items_max} that one bulk operation takes. Submit them in parts.",
             inputs.len()
         )));
@@ -59,7 +55,7 @@ pub(super) async fn inputs(
 /// RFC 4180, with the header that it makes optional. Empty cells count as not said.
 fn of_csv(pipeline: &Pipeline, text: &str) -> Result<Vec<Value>, Failure> {
     if text.len() > CSV_BYTES_MAX {
-        return Err(invalid(format!(
+        return Err(Failure::invalid(format!(
             "The CSV has more than {CSV_BYTES_MAX} bytes. Submit it in parts."
         )));
     }
@@ -75,15 +71,15 @@ fn of_csv(pipeline: &Pipeline, text: &str) -> Result<Vec<Value>, Failure> {
             len,
         } => {
             let line = pos.as_ref().map_or(0, csv::Position::line);
-            invalid(format!(
+            Failure::invalid(format!(
                 "Line {line} of the CSV has {len} cells; the header has {expected_len}."
             ))
         }
-        _ => invalid(format!("The CSV cannot be read: {error}.")),
+        _ => Failure::invalid(format!("The CSV cannot be read: {error}.")),
     };
     let header = reader.headers().map_err(broken)?.clone();
     if header.iter().all(str::is_empty) {
-        return Err(invalid(
+        return Err(Failure::invalid(
             "The CSV is empty. Its first line names fields, such as `source,title`; each line after it is a job.",
         ));
     }
@@ -113,7 +109,7 @@ async fn under(
         .map(|rest| rest.split_once('/').unwrap_or((rest, "")))
         .filter(|(bucket, _)| !bucket.is_empty())
     else {
-        return Err(invalid(format!(
+        return Err(Failure::invalid(format!(
             "“{prefix}” is no prefix in S3; use s3://bucket/prefix/."
         )));
     };
@@ -126,8 +122,8 @@ async fn under(
             .list(bucket, key, token.as_deref())
             .await
             .map_err(|error| match error.code.as_deref() {
-                Some("NoSuchBucket") => invalid(format!("There is no bucket “{bucket}”.")),
-                Some("AccessDenied") => invalid(format!(
+                Some("NoSuchBucket") => Failure::invalid(format!("There is no bucket “{bucket}”.")),
+                Some("AccessDenied") => Failure::invalid(format!(
                     "AWS does not let Gantry list the bucket “{bucket}”."
                 )),
                 _ => Failure::from(error),
