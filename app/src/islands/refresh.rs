@@ -11,18 +11,21 @@ use web_sys::{DomParser, SupportedType, XmlHttpRequest};
 
 /// How often the page is asked for.
 const PACE: Duration = Duration::from_secs(5);
+/// How long an answer may take, in ms: less than that, so that no two are under way.
+const ANSWER_MS_MAX: u32 = 4_000;
 
-/// Keeps the element with this id fresh, and the mark in the navigation with it; says when it cannot.
+/// Keeps the element with this id fresh, and the mark in the navigation with it; says when it cannot. The page is asked
+/// for at `address`: what the browser shows may be where a form was sent to.
 #[island]
-pub fn Refresh(id: String) -> impl IntoView {
+pub fn Refresh(id: String, address: String) -> impl IntoView {
     let is_lost = RwSignal::new(false);
     Effect::new(move || {
-        let id = id.clone();
+        let (id, address) = (id.clone(), address.clone());
         // Lives as long as the page.
         let _ = set_interval_with_handle(
             move || {
                 if !document().hidden() {
-                    let _ = ask(id.clone(), is_lost);
+                    let _ = ask(id.clone(), &address, is_lost);
                 }
             },
             PACE,
@@ -39,9 +42,10 @@ pub fn Refresh(id: String) -> impl IntoView {
     }
 }
 
-fn ask(id: String, is_lost: RwSignal<bool>) -> Result<(), JsValue> {
+fn ask(id: String, address: &str, is_lost: RwSignal<bool>) -> Result<(), JsValue> {
     let request = XmlHttpRequest::new()?;
-    request.open("GET", &window().location().href()?)?;
+    request.open("GET", address)?;
+    request.set_timeout(ANSWER_MS_MAX);
     let answered = request.clone();
     let on_load = Closure::once_into_js(move || {
         let shown =
@@ -51,6 +55,8 @@ fn ask(id: String, is_lost: RwSignal<bool>) -> Result<(), JsValue> {
     request.set_onload(Some(on_load.unchecked_ref()));
     let on_error = Closure::once_into_js(move || is_lost.set(true));
     request.set_onerror(Some(on_error.unchecked_ref()));
+    let on_timeout = Closure::once_into_js(move || is_lost.set(true));
+    request.set_ontimeout(Some(on_timeout.unchecked_ref()));
     request.send()
 }
 

@@ -5,10 +5,10 @@ use leptos_meta::Title;
 use leptos_router::hooks::{use_params_map, use_query_map};
 use model::{ApiError, BulkItemState, BulkReason, BulkState, BulkView, ErrorCode};
 
-use super::{failed, set_status};
+use super::{failed, told};
 use crate::{
     backend::{ActionFailure, SharedBackend},
-    components::{error::error_panel, moment::moment},
+    components::moment::moment,
     islands::refresh::Refresh,
 };
 
@@ -41,9 +41,6 @@ pub fn BulkPage() -> impl IntoView {
             Ok(asked) => asked,
             Err(error) => return failed(&error),
         };
-        if let Some(ActionFailure(error)) = &refused {
-            set_status(error.code.http_status());
-        }
         match backend.bulk(id, state, after).await {
             Ok(view) => page(view, state, after, refused),
             Err(error) => failed(&error),
@@ -94,7 +91,7 @@ fn page(
         <nav class="crumbs" aria-label="Breadcrumb">
             <a href="/bulks">"Bulk operations"</a>
         </nav>
-        {refused.map(|ActionFailure(error)| error_panel("That was not done", &error, ().into_any()))}
+        {told(refused)}
         <div id=PANEL_ID class="bulk">
         <header class="title-line">
             <h1>{bulk.title.clone()}</h1>
@@ -145,7 +142,7 @@ fn page(
             {items(&view)}
         </div>
         </div>
-        {moves.then(|| view! { <Refresh id=PANEL_ID.to_owned() /> })}
+        {moves.then(|| view! { <Refresh id=PANEL_ID.to_owned() address=href(state, after) /> })}
         <nav class="pages" aria-label="Pages of the list">
             {(after > 0).then(|| view! { <a class="button" href=href(state, 0)>"First"</a> })}
             {view

@@ -4,22 +4,26 @@ use leptos::prelude::*;
 use leptos_meta::Title;
 use model::{Bulk, BulkItemState};
 
-use super::{bulk::outcome::badge, failed};
-use crate::{backend::SharedBackend, components::moment::moment};
+use super::{bulk::outcome::badge, failed, told};
+use crate::{
+    backend::{ActionFailure, SharedBackend},
+    components::moment::moment,
+};
 
 /// The list.
 #[component]
 pub fn BulksPage() -> impl IntoView {
     let backend = expect_context::<SharedBackend>();
+    let refused = use_context::<ActionFailure>();
     Suspend::new(async move {
         match backend.bulks().await {
-            Ok(bulks) => list(bulks),
+            Ok(bulks) => list(bulks, refused),
             Err(error) => failed(&error),
         }
     })
 }
 
-fn list(bulks: Vec<Bulk>) -> AnyView {
+fn list(bulks: Vec<Bulk>, refused: Option<ActionFailure>) -> AnyView {
     let begin = view! {
         <p class="bulk-actions">
             <a class="button primary" href="/bulks/new?kind=submit">
@@ -48,6 +52,7 @@ fn list(bulks: Vec<Bulk>) -> AnyView {
     view! {
         <Title text="Bulk operations" />
         <h1>"Bulk operations"</h1>
+        {told(refused)}
         {begin}
         <div class="jobs">{body}</div>
     }

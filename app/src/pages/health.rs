@@ -63,7 +63,7 @@ fn health(view: &HealthView) -> AnyView {
         <Title text="Health" />
         <div class="title-line">
             <h1>"Health"</h1>
-            <Refresh id=PANEL_ID.to_owned() />
+            <Refresh id=PANEL_ID.to_owned() address="/health".to_owned() />
         </div>
         <div class="health" id=PANEL_ID>
             {verdict(view)}

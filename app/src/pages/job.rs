@@ -6,10 +6,10 @@ use leptos_meta::Title;
 use leptos_router::hooks::{use_params_map, use_query_map};
 use model::{ApiError, ErrorCode, Execution, JobId, JobView, StateStatus};
 
-use super::{failed, set_status};
+use super::{failed, told};
 use crate::{
     backend::{ActionFailure, SharedBackend},
-    components::{error::error_panel, job::page_title},
+    components::job::page_title,
     islands::job::{Drawing, JobPanel},
     quiet,
 };
@@ -80,15 +80,12 @@ pub fn JobPage() -> impl IntoView {
             let everything = query.get("all").is_some();
             drawing(layout, &view, asked.as_deref(), everything)
         });
-        if let Some(ActionFailure(error)) = &refused {
-            set_status(error.code.http_status());
-        }
         view! {
             <Title text=page_title(&view.job) />
             <nav class="crumbs" aria-label="Breadcrumb">
                 <a href="/jobs">"Jobs"</a>
             </nav>
-            {refused.map(|ActionFailure(error)| error_panel("That was not done", &error, ().into_any()))}
+            {told(refused)}
             <JobPanel view drawing asked detail visit />
         }
         .into_any()

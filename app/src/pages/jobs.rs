@@ -5,8 +5,11 @@ use leptos_meta::Title;
 use leptos_router::{hooks::use_query_map, params::ParamsMap};
 use model::{ApiError, BulkKind, JobFilter, JobPage};
 
-use super::failed;
-use crate::{backend::SharedBackend, islands::jobs::JobsTable};
+use super::{failed, told};
+use crate::{
+    backend::{ActionFailure, SharedBackend},
+    islands::jobs::JobsTable,
+};
 
 /// What an address asks for.
 pub(super) fn filter(query: &ParamsMap) -> Result<JobFilter, ApiError> {
@@ -32,19 +35,20 @@ pub fn JobsPage() -> impl IntoView {
     let query = use_query_map().get_untracked();
     let backend = expect_context::<SharedBackend>();
     let filter = filter(&query);
+    let refused = use_context::<ActionFailure>();
     Suspend::new(async move {
         let filter = match filter {
             Ok(filter) => filter,
             Err(error) => return failed(&error),
         };
         match backend.jobs(filter.clone()).await {
-            Ok(page) => list(page, filter),
+            Ok(page) => list(page, filter, refused),
             Err(error) => failed(&error),
         }
     })
 }
 
-fn list(page: JobPage, filter: JobFilter) -> AnyView {
+fn list(page: JobPage, filter: JobFilter, refused: Option<ActionFailure>) -> AnyView {
     let newest = JobFilter {
         before: None,
         ..filter.clone()
@@ -64,6 +68,7 @@ fn list(page: JobPage, filter: JobFilter) -> AnyView {
     view! {
         <Title text=title.clone() />
         <h1>{title}</h1>
+        {told(refused)}
         {search(&filter)}
         {(!live || newest.status.is_some())
             .then(|| some.then(|| actions(&newest)))

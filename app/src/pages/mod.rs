@@ -17,13 +17,25 @@ use leptos::prelude::*;
 use leptos_meta::Title;
 use model::{ApiError, ErrorCode};
 
-use crate::{backend::PageStatus, components::error::error_panel};
+use crate::{
+    backend::{ActionFailure, PageStatus},
+    components::error::error_panel,
+};
 
 /// Sets the page's HTTP status.
 fn set_status(status: u16) {
     if let Some(page) = use_context::<PageStatus>() {
         page.set(status);
     }
+}
+
+/// Why a form's wish was refused, on the page that is shown in place of an answer.
+fn told(refused: Option<ActionFailure>) -> AnyView {
+    let Some(ActionFailure(error)) = refused else {
+        return ().into_any();
+    };
+    set_status(error.code.http_status());
+    error_panel("That was not done", &error, ().into_any())
 }
 
 /// The page in place of one whose view could not be had.

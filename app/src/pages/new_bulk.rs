@@ -5,8 +5,8 @@ use leptos_meta::Title;
 use leptos_router::{hooks::use_query_map, params::ParamsMap};
 use model::{BulkKind, JobFilter, JobStatus, RerunChoice};
 
-use super::{failed, jobs::filter, set_status};
-use crate::{backend::ActionFailure, components::error::error_panel};
+use super::{failed, jobs::filter, told};
+use crate::backend::ActionFailure;
 
 /// The form.
 #[component]
@@ -21,9 +21,6 @@ pub fn NewBulkPage() -> impl IntoView {
         Ok(asked) => asked,
         Err(error) => return failed(&error),
     };
-    if let Some(ActionFailure(error)) = &refused {
-        set_status(error.code.http_status());
-    }
     let title = match kind {
         BulkKind::Submit => "Submit many jobs".to_owned(),
         BulkKind::Rerun => format!("Rerun {}", filter.in_words()),
@@ -40,7 +37,7 @@ pub fn NewBulkPage() -> impl IntoView {
             <a href="/bulks">"Bulk operations"</a>
         </nav>
         <h1>{title}</h1>
-        {refused.map(|ActionFailure(error)| error_panel("That was not done", &error, ().into_any()))}
+        {told(refused)}
         <form class="form" method="post" action="/bulks">
             <input type="hidden" name="kind" value=kind.as_str() />
             {(kind != BulkKind::Submit).then(|| which(&filter, kind))}

@@ -181,6 +181,11 @@ pub(super) async fn create_by_form(
     match made.await {
         Ok(bulk) => Redirect::to(&format!("/bulks/{}", bulk.id)).into_response(),
         Err(failure) => {
+            // An edit of one job is asked for on that job's page.
+            if let Some(Ok(job)) = words.get("job").map(|job| job_id(job)) {
+                let address = format!("/jobs/{job}");
+                return refused(&edge, request_id, &headers, &address, failure).await;
+            }
             // Back to the form, with the jobs it was about.
             let said = words
                 .iter()

@@ -62,7 +62,7 @@ pub(super) async fn set_by_form(
         let settings = typed(&body)?;
         edge.control.set_pipeline_settings(&name, settings).await
     };
-    let page = format!("/pipelines/{name}");
+    let page = format!("/pipelines/{}", model::percent_encoded(&name));
     let error = match result.await {
         Ok(_) => return Redirect::to(&page).into_response(),
         Err(failure) => failure.answer(&request_id.0),

@@ -30,6 +30,7 @@ on_each_database!(
     only_what_a_job_made_is_served,
     a_repeated_request_is_answered_with_the_first_job,
     a_bulk_operation_is_made_looked_at_and_begun,
+    what_a_form_is_refused_is_told_where_it_was_asked_for,
 );
 
 const HOST: &str = "127.0.0.1:8080";
@@ -469,4 +470,26 @@ async fn a_bulk_operation_is_made_looked_at_and_begun() {
         .post(&format!("{address}/explode"), &json!({}), &[])
         .await;
     assert_eq!(nothing.status(), StatusCode::NOT_FOUND);
+}
+
+async fn what_a_form_is_refused_is_told_where_it_was_asked_for() {
+    let site = site().await;
+    let job = crate::store::testing_submit(&site.control.store, 1).await;
+    let post = async |address: &str, body: String| {
+        let response = site.send(to(Method::POST, address, Body::from(body))).await;
+        let status = response.status();
+        (status, text(response).await)
+    };
+    // An edit of one job must not come back as a form about all of them.
+    let edit = format!("kind=rerun&job={job}&mode=restart&input=%7Bbroken");
+    let (status, page) = post("/bulks", edit).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(page.contains("That was not done") && page.contains("is not JSON"));
+    assert!(page.contains("clip 1") && !page.contains("Any that is over"));
+    let (status, page) = post("/bulks/nonesuch/pause", String::new()).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    assert!(page.contains("nonesuch"), "{page}");
+    let (status, page) = post("/jobs/nonesuch/stop", String::new()).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    assert!(page.contains("nonesuch"), "{page}");
 }

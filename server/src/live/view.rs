@@ -17,6 +17,8 @@ use crate::control::{Control, Failure, causes};
 
 /// The shortest time from one view to the next.
 const PACE: Duration = Duration::from_millis(250);
+/// How long after a view could not be made it is tried again.
+const RETRY: Duration = Duration::from_secs(2);
 
 /// What a view says, in 64 bits: equal for views of a topic that differ in nothing but the moment they were made,
 /// on every server of one build. After an update it may differ for the same, which costs one view sent twice.
@@ -113,17 +115,24 @@ pub(super) async fn publish(
     mut changes: watch::Receiver<()>,
     latest: watch::Sender<Latest>,
 ) {
+    // Only a fault gets out of here without taking the topic along: the next watcher begins a new one.
+    let _given = Given {
+        control: control.clone(),
+        topic,
+    };
     let mut seen = None;
     loop {
         changes.mark_unchanged();
+        let mut failed = false;
         match look(&control, topic, seen).await {
             Ok(Some(shown)) => {
                 seen = Some(shown.stamp);
                 latest.send_replace(Some(shown));
             }
             Ok(None) => {}
-            // The watchers keep what they have; the next change tries again.
+            // The watchers keep what they have until it is tried again: this change may have been the last.
             Err(failure) => {
+                failed = true;
                 tracing::warn!(%topic, causes = %causes(&failure), "a live view was not made");
             }
         }
@@ -137,10 +146,25 @@ pub(super) async fn publish(
                     return;
                 }
             }
-            () = paced(&mut changes) => {}
+            () = tokio::time::sleep(RETRY), if failed => {}
+            () = paced(&mut changes), if !failed => {}
         }
     }
     control.live.topics().remove(&topic);
+}
+
+/// Takes a topic off the list when its making panics.
+struct Given {
+    control: Control,
+    topic: Topic,
+}
+
+impl Drop for Given {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.control.live.topics().remove(&self.topic);
+        }
+    }
 }
 
 /// Returns after the pace's time, when something has changed by then or else as soon as it does.
