@@ -145,9 +145,14 @@ impl AwsError {
         if code.is_none() && status.is_none() && lacks_credentials(&error) {
             code = Some(NO_CREDENTIALS.to_owned());
         }
+        let kind = match &error {
+            // What was asked for makes no request: a bucket's name that is none. AWS was not even called.
+            SdkError::ConstructionFailure(_) if code.is_none() => AwsErrorKind::Refused,
+            _ => kind_of(code.as_deref(), status),
+        };
         AwsError {
             operation: api.name(),
-            kind: kind_of(code.as_deref(), status),
+            kind,
             code,
             status,
             is_late: matches!(error, SdkError::TimeoutError(_)),

@@ -260,10 +260,16 @@ impl Control {
         let Some(key) = &execution.history_key else {
             return Ok(());
         };
-        match self.archived::<Value>(key).await? {
-            Some(events) => folded.apply(&events, &execution.arn),
+        match self.archived::<Value>(key).await {
+            Ok(Some(events)) => folded.apply(&events, &execution.arn),
             // Somebody deleted it: what the index knows is still shown.
-            None => tracing::warn!(key, "an archived history is not in the bucket any more"),
+            Ok(None) => tracing::warn!(key, "an archived history is not in the bucket any more"),
+            // So it is while S3 is away; the next look asks again.
+            Err(Failure::Aws(error)) => {
+                tracing::warn!(key, causes = %causes(&error), "an archived history was not read");
+                return Ok(());
+            }
+            Err(failure) => return Err(failure),
         }
         folded.archive = Archive {
             folded: Some(execution.redrive_count),
@@ -287,8 +293,15 @@ impl Control {
             Some(rows) => rows.clone(),
             None => {
                 let key = archive::progress_key(key);
-                let rows = self.archived(&key).await?.unwrap_or_default();
-                folded.archive.progress.insert(rows).clone()
+                match self.archived(&key).await {
+                    Ok(rows) => folded
+                        .archive
+                        .progress
+                        .insert(rows.unwrap_or_default())
+                        .clone(),
+                    Err(Failure::Aws(_)) => Vec::new(),
+                    Err(failure) => return Err(failure),
+                }
             }
         };
         Ok(archive::joined(archived, kept))

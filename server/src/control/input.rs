@@ -11,11 +11,16 @@ pub fn changes(before: &Value, after: &Value) -> Vec<InputChange> {
     let mut found = Vec::new();
     compare(String::new(), Some(before), Some(after), &mut found);
     if found.len() > CHANGES_MAX {
-        return vec![InputChange {
+        found = vec![InputChange {
             pointer: String::new(),
             before: Some(before.clone()),
             after: Some(after.clone()),
         }];
+    }
+    // They are kept with the job and go to everybody who watches it.
+    for change in &mut found {
+        let values = [&mut change.before, &mut change.after];
+        values.into_iter().flatten().for_each(cut_value);
     }
     found
 }
@@ -73,13 +78,17 @@ pub fn cut(input: &mut Value) -> bool {
     if input.to_string().len() <= SHOWN_BYTES_MAX {
         return false;
     }
-    for value in input.as_object_mut().into_iter().flat_map(Map::values_mut) {
-        let bytes = value.to_string().len();
-        if bytes > SHOWN_VALUE_BYTES_MAX {
-            *value = format!("({} of JSON)", bytes_text(bytes as u64)).into();
-        }
-    }
+    let values = input.as_object_mut().into_iter().flat_map(Map::values_mut);
+    values.for_each(cut_value);
     true
+}
+
+/// Replaces a large value by a word of how large it is.
+fn cut_value(value: &mut Value) {
+    let bytes = value.to_string().len();
+    if bytes > SHOWN_VALUE_BYTES_MAX {
+        *value = format!("({} of JSON)", bytes_text(bytes as u64)).into();
+    }
 }
 
 /// An input with a merge patch applied: its fields replace or add, null takes away.
@@ -132,6 +141,9 @@ mod tests {
             ]
         );
         assert_eq!(changes(&before, &before), []);
+        let large = json!({"source": "a".repeat(9_000)});
+        let told = changes(&json!({"source": "a"}), &large);
+        assert_eq!(told[0].after, Some(json!("(8.8 KiB of JSON)")));
     }
 
     #[test]

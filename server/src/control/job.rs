@@ -164,41 +164,22 @@ impl Control {
             ..Asked::default()
         };
         let conflict = |reason: String| Failure::from(ApiError::new(ErrorCode::Conflict, reason));
-        let mode = match (
-            rerun_offer(job.summary.status, execution.as_ref(), now_ms),
-            &execution,
-            rerun.mode,
-        ) {
-            (RerunOffer::Unavailable { reason }, _, _) => return Err(conflict(reason)),
-            (
-                RerunOffer::Redrive { .. },
-                Some(execution),
-                RerunChoice::Auto | RerunChoice::Redrive,
-            ) if rerun.edit.is_none() => RerunMode::Redrive {
+        let offer = rerun_offer(job.summary.status, execution.as_ref(), now_ms);
+        let way = way(offer, rerun.mode, rerun.edit.is_some()).map_err(conflict)?;
+        let mode = match (way, &execution, &rerun.edit) {
+            (Way::Redrive, Some(execution), _) => RerunMode::Redrive {
                 arn: execution.arn.clone(),
                 redrive_count: execution.redrive_count,
             },
-            (RerunOffer::Restart { reason }, _, RerunChoice::Redrive) => {
-                return Err(conflict(reason));
+            (_, _, Some(edit)) => {
+                let (input, changes) = edited(&job, edit)?;
+                asked.changes = changes;
+                RerunMode::Restart { input: Some(input) }
             }
-            (_, _, RerunChoice::Redrive) => {
-                return Err(conflict(
-                    "A redrive goes on with the input it has. Start a new execution to change it."
-                        .to_owned(),
-                ));
-            }
-            _ => {
-                let input = match &rerun.edit {
-                    Some(edit) => {
-                        let (input, changes) = edited(&job, edit)?;
-                        asked.changes = changes;
-                        Some(input)
-                    }
-                    None if job.summary.adopted => Some(adopted_input(&job)?),
-                    None => None,
-                };
-                RerunMode::Restart { input }
-            }
+            (_, _, None) if job.summary.adopted => RerunMode::Restart {
+                input: Some(adopted_input(&job)?),
+            },
+            _ => RerunMode::Restart { input: None },
         };
         if !self.store.rerun(id, &mode, &asked, now_ms).await? {
             return Err(conflict(
@@ -283,15 +264,10 @@ pub(crate) fn new_job(
     })
 }
 
-/// What tells a request from another: pipeline, priority and input. The order of fields does not matter.
+/// What tells a request from another: pipeline and input. The order of fields does not matter.
 fn digest(job: &NewJob) -> String {
     let mut hash = Sha256::new();
-    hash.update(format!(
-        "{} {} {}",
-        job.pipeline,
-        job.priority,
-        sorted(&job.input)
-    ));
+    hash.update(format!("{} {}", job.pipeline, sorted(&job.input)));
     let bytes = hash.finalize();
     let hexadecimal: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     format!("sha256:{hexadecimal}")
@@ -340,6 +316,29 @@ pub(super) fn checked_filter(mut filter: JobFilter) -> Result<JobFilter, Failure
         )
         .into()),
         _ => Ok(filter),
+    }
+}
+
+/// The way in which a job runs again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    Redrive,
+    Restart,
+}
+
+/// The way that fits what is offered and what is asked for, or why there is none.
+pub(super) fn way(offer: RerunOffer, mode: RerunChoice, is_edited: bool) -> Result<Way, String> {
+    match (offer, mode) {
+        (RerunOffer::Unavailable { reason }, _)
+        | (RerunOffer::Restart { reason }, RerunChoice::Redrive) => Err(reason),
+        (RerunOffer::Redrive { .. }, RerunChoice::Redrive) if is_edited => Err(
+            "A redrive goes on with the input it has; only a new execution can have another."
+                .to_owned(),
+        ),
+        (RerunOffer::Redrive { .. }, RerunChoice::Auto | RerunChoice::Redrive) if !is_edited => {
+            Ok(Way::Redrive)
+        }
+        _ => Ok(Way::Restart),
     }
 }
 

@@ -57,9 +57,9 @@ impl Control {
         Ok(incoming)
     }
 
-    /// Aborts what an earlier process left.
+    /// Aborts what a server that lives no more has left.
     pub async fn abort_left_uploads(&self) -> Result<(), Failure> {
-        for pending in self.store.uploads_pending().await? {
+        for pending in self.store.uploads_left(clock::now().0).await? {
             tracing::info!(key = pending.key, "an upload was broken off by a restart");
             self.discard(Upload {
                 key: pending.key,

@@ -49,13 +49,12 @@ pub struct NewBulkItem {
     pub changes: Vec<InputChange>,
 }
 
-/// An item that has got its outcome.
+/// An item that failed, and of which the canary's verdict is still to come.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settled {
+pub struct FailedItem {
     pub position: u64,
-    pub succeeded: bool,
     /// What its job failed with now, and what it had failed with before.
-    pub reason: Option<String>,
+    pub reason: String,
     pub before: Option<String>,
 }
 
@@ -67,6 +66,9 @@ pub struct BulkRecord {
     pub pipeline: Option<String>,
     pub priority: Option<u8>,
 }
+
+/// How long an item's outcome waits for its execution's history.
+const HISTORY_WAIT_MS: i64 = 60_000;
 
 /// The state of a bulk operation whose items are still being written: nobody sees it.
 const MAKING: &str = "making";
@@ -272,9 +274,68 @@ impl Store {
             .collect())
     }
 
-    /// Gives items whose jobs are over their outcome; tells which, at most 500 at a time.
-    pub async fn bulk_settle(&self, bulk: BulkId) -> Result<Vec<Settled>, StoreError> {
-        self.write(Settle { bulk }).await
+    /// Gives items whose jobs are over their outcome, at most 500 at a time; tells how many. With a failure waits, for
+    /// a minute at most, until its execution's history has told in which state it arose.
+    pub async fn bulk_settle(&self, bulk: BulkId, now_ms: i64) -> Result<u64, StoreError> {
+        // A stopped job is what Stop wanted; of the others only success is one.
+        let settled = Statement::new(
+            "settle a bulk operation's items",
+            "UPDATE bulk_item SET
+                 state = CASE WHEN job.status = 'succeeded' OR bulk_item.action = 'stop' THEN 'succeeded' ELSE 'failed' END,
+                 reason = CASE WHEN job.status = 'succeeded' OR bulk_item.action = 'stop' THEN NULL
+                     WHEN job.failed_state IS NULL THEN COALESCE(job.error, job.status)
+                     ELSE COALESCE(job.error, job.status) || ' in ' || job.failed_state END
+             FROM job WHERE bulk_item.bulk_id = $1 AND bulk_item.state = 'begun' AND job.id = bulk_item.job_id
+                 AND job.status NOT IN ('queued', 'running')
+                 AND bulk_item.position IN (SELECT i.position FROM bulk_item AS i JOIN job AS j ON j.id = i.job_id
+                     WHERE i.bulk_id = $1 AND i.state = 'begun' AND j.status NOT IN ('queued', 'running')
+                         AND (j.status = 'succeeded' OR i.action = 'stop' OR j.failed_state IS NOT NULL
+                             OR NOT EXISTS (SELECT 1 FROM execution AS e
+                                 WHERE e.arn = j.execution_arn AND e.history_complete = 0 AND j.ended_at_ms > $2))
+                     ORDER BY i.position LIMIT 500)",
+        );
+        let patient_until_ms = now_ms - HISTORY_WAIT_MS;
+        self.write(settled.bind(bulk.to_string()).bind(patient_until_ms))
+            .await
+    }
+
+    /// Failed items that no canary's verdict has taken into account, in their order, at most 500.
+    pub async fn bulk_unseen(&self, bulk: BulkId) -> Result<Vec<FailedItem>, StoreError> {
+        let rows: Vec<(i64, Option<String>, Option<String>)> = sqlx::query_as(
+            "SELECT position, reason, before FROM bulk_item WHERE bulk_id = $1 AND state = 'failed' AND seen = 0
+             ORDER BY position LIMIT 500",
+        )
+        .bind(bulk.to_string())
+        .fetch_all(&self.read)
+        .await
+        .during("find a bulk operation's failures")?;
+        Ok(rows
+            .into_iter()
+            .map(|(position, reason, before)| FailedItem {
+                position: count(position),
+                reason: reason.unwrap_or_default(),
+                before,
+            })
+            .collect())
+    }
+
+    /// Notes that a verdict took failed items into account.
+    pub async fn bulk_seen(&self, bulk: BulkId, items: &[FailedItem]) -> Result<(), StoreError> {
+        let seen = Statement::new(
+            "note what a canary has seen",
+            "UPDATE bulk_item SET seen = 1 WHERE bulk_id = $1
+                 AND position IN (SELECT CAST(value ->> 'position' AS BIGINT) FROM json_each($2))",
+        );
+        let positions: Vec<_> = items
+            .iter()
+            .map(|item| json!({"position": item.position}))
+            .collect();
+        self.write(
+            seen.bind(bulk.to_string())
+                .bind(Value::from(positions).to_string()),
+        )
+        .await?;
+        Ok(())
     }
 }
 
@@ -316,60 +377,24 @@ impl Write for Move {
         .execute(&mut *connection)
         .await
         .during(self.operation())?;
-        if moved.rows_affected() > 0 && self.to == BulkState::Cancelled {
-            sqlx::query(
-                "UPDATE bulk_item SET state = 'skipped' WHERE bulk_id = $1 AND state = 'waiting'",
-            )
-            .bind(&id)
-            .execute(connection)
-            .await
-            .during(self.operation())?;
+        let items = match self.to {
+            BulkState::Cancelled => {
+                "UPDATE bulk_item SET state = 'skipped' WHERE bulk_id = $1 AND state = 'waiting'"
+            }
+            // Who lets it go on has seen what failed.
+            BulkState::Running => {
+                "UPDATE bulk_item SET seen = 1 WHERE bulk_id = $1 AND state = 'failed' AND seen = 0"
+            }
+            _ => return Ok(moved.rows_affected() > 0),
+        };
+        if moved.rows_affected() > 0 {
+            sqlx::query(items)
+                .bind(&id)
+                .execute(connection)
+                .await
+                .during(self.operation())?;
         }
         Ok(moved.rows_affected() > 0)
-    }
-}
-
-struct Settle {
-    bulk: BulkId,
-}
-
-impl Write for Settle {
-    type Output = Vec<Settled>;
-
-    fn operation(&self) -> &'static str {
-        "settle a bulk operation's items"
-    }
-
-    async fn apply(&self, connection: &mut AnyConnection) -> Result<Vec<Settled>, StoreError> {
-        // A stopped job is what Stop wanted; of the others only success is one.
-        let rows: Vec<(i64, String, Option<String>, Option<String>)> = sqlx::query_as(
-            "UPDATE bulk_item SET
-                 state = CASE WHEN job.status = 'succeeded' OR bulk_item.action = 'stop' THEN 'succeeded' ELSE 'failed' END,
-                 reason = CASE WHEN job.status = 'succeeded' OR bulk_item.action = 'stop' THEN NULL
-                     WHEN job.failed_state IS NULL THEN COALESCE(job.error, job.status)
-                     ELSE COALESCE(job.error, job.status) || ' in ' || job.failed_state END
-             FROM job WHERE bulk_item.bulk_id = $1 AND bulk_item.state = 'begun' AND job.id = bulk_item.job_id
-                 AND job.status NOT IN ('queued', 'running')
-                 AND bulk_item.position IN (SELECT i.position FROM bulk_item AS i JOIN job AS j ON j.id = i.job_id
-                     WHERE i.bulk_id = $1 AND i.state = 'begun' AND j.status NOT IN ('queued', 'running')
-                     ORDER BY i.position LIMIT 500)
-             RETURNING bulk_item.position, bulk_item.state, bulk_item.reason, bulk_item.before",
-        )
-        .bind(self.bulk.to_string())
-        .fetch_all(connection)
-        .await
-        .during(self.operation())?;
-        let mut settled: Vec<_> = rows
-            .into_iter()
-            .map(|(position, state, reason, before)| Settled {
-                position: count(position),
-                succeeded: state == BulkItemState::Succeeded.as_str(),
-                reason,
-                before,
-            })
-            .collect();
-        settled.sort_by_key(|item| item.position);
-        Ok(settled)
     }
 }
 

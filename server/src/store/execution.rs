@@ -205,8 +205,13 @@ impl Store {
         Ok(())
     }
 
-    /// Keeps the state in which an execution's error arose, on its job when it is the job's newest.
+    /// Keeps the state in which an execution's error arose, on its job too when it is the job's newest.
     pub async fn keep_failed_state(&self, arn: &str, state: &str) -> Result<(), StoreError> {
+        let kept = Statement::new(
+            "keep a failed state",
+            "UPDATE execution SET failed_state = $2 WHERE arn = $1",
+        );
+        self.write(kept.bind(arn).bind(&*plain(state))).await?;
         let kept = Statement::new(
             "keep a failed state",
             "UPDATE job SET failed_state = $2 WHERE id = (SELECT job_id FROM execution WHERE arn = $1)

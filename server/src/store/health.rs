@@ -23,7 +23,7 @@ impl Store {
                 (SELECT MIN(CASE WHEN outbox.command = 'start' AND job.rerun_count = 0
                                  THEN job.submitted_at_ms ELSE outbox.due_at_ms END)
                  FROM outbox JOIN job ON job.id = outbox.job_id),
-                (SELECT COUNT(*) FROM execution WHERE NOT history_complete),
+                (SELECT COUNT(*) FROM execution WHERE history_complete = 0),
                 (SELECT COUNT(*) FROM execution WHERE status IN ('RUNNING', 'PENDING_REDRIVE'))",
         )
         .fetch_one(&self.read)
@@ -41,9 +41,13 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{testing::store, testing_submit};
+    use crate::store::{
+        testing::{on_each_database, store},
+        testing_submit,
+    };
 
-    #[tokio::test]
+    on_each_database!(what_waits_is_counted);
+
     async fn what_waits_is_counted() {
         let (_folder, store) = store().await;
         assert_eq!(store.backlog().await.unwrap(), Backlog::default());

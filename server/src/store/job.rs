@@ -145,6 +145,7 @@ mod tests {
         pages_follow_each_other_without_gap_or_overlap,
         counts_follow_a_jobs_status,
         any_filter_admits_what_it_says_and_no_more,
+        a_search_is_newest_first_in_whatever_order_jobs_come,
     );
 
     async fn pages_follow_each_other_without_gap_or_overlap() {
@@ -262,5 +263,37 @@ mod tests {
             ..JobFilter::default()
         };
         assert_eq!(found(span).await, [3, 2]);
+    }
+
+    async fn a_search_is_newest_first_in_whatever_order_jobs_come() {
+        let (_folder, store) = store().await;
+        // As a first sweep adopts them: what runs now, then ever older ones.
+        for second in [500, 100, 400, 300, 200] {
+            for millisecond in 0..40 {
+                let id =
+                    uuid::Timestamp::from_unix(uuid::NoContext, second, millisecond * 1_000_000);
+                let job = crate::store::NewJob {
+                    id: JobId(uuid::Uuid::new_v7(id)),
+                    ..crate::store::outbox::testing::new_job(second)
+                };
+                store
+                    .submit(&job, None, &crate::store::Asked::default())
+                    .await
+                    .unwrap();
+            }
+        }
+        let mut filter = JobFilter {
+            text: Some("clip".to_owned()),
+            ..JobFilter::default()
+        };
+        let mut found = Vec::new();
+        loop {
+            let page = store.jobs(&filter, 30).await.unwrap();
+            let Some(last) = page.last() else { break };
+            filter.before = Some(last.id);
+            found.extend(page.into_iter().map(|job| job.id));
+        }
+        assert_eq!(found.len(), 200);
+        assert!(found.windows(2).all(|pair| pair[0] > pair[1]));
     }
 }

@@ -28,7 +28,7 @@ mod upload;
 mod write;
 
 pub use backend::Backend;
-pub use bulk::{BulkAction, BulkRecord, BulkTurn, NewBulk, NewBulkItem, Promise, Settled};
+pub use bulk::{BulkAction, BulkRecord, BulkTurn, NewBulk, NewBulkItem, Promise};
 pub use error::StoreError;
 pub use execution::{
     Adoption, Applied, ExecutionRecord, KnownExecution, NewExecution, StatusChange,

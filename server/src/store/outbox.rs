@@ -48,7 +48,7 @@ pub enum RerunMode {
 pub enum StopOutcome {
     /// StopExecution is in the outbox.
     Promised,
-    /// It had not been started; now it never will be.
+    /// It had not been started, or not again; now it never will be.
     Withdrawn,
     /// It is over already.
     Over,
@@ -166,21 +166,34 @@ impl Write for Refused {
                 .during(self.operation())?;
             }
             Command::Redrive { arn, .. } => {
-                sqlx::query(
-                    "UPDATE job SET (status, error, ended_at_ms) =
-                         (SELECT CASE execution.status WHEN 'PENDING_REDRIVE' THEN 'running' ELSE lower(execution.status) END, execution.error, execution.ended_at_ms
-                          FROM execution WHERE arn = $2)
-                     WHERE id = $1 AND status = 'queued' AND EXISTS (SELECT 1 FROM execution WHERE arn = $2)",
-                )
-                .bind(self.row.job.to_string())
-                .bind(arn)
-                .execute(connection)
-                .await
-                .during(self.operation())?;
+                // An item that asked for it must not be taken for one whose job failed again.
+                sqlx::query("UPDATE bulk_item SET state = 'refused', reason = $2 WHERE job_id = $1 AND state = 'begun'")
+                    .bind(self.row.job.to_string())
+                    .bind(&*plain(&self.error))
+                    .execute(&mut *connection)
+                    .await
+                    .during(self.operation())?;
+                back(connection, self.row.job, arn).await?;
             }
         }
         Ok(())
     }
+}
+
+/// A promised rerun does not come about: its job is again what its execution is.
+async fn back(connection: &mut AnyConnection, job: JobId, arn: &str) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE job SET (status, error, failed_state, ended_at_ms) =
+             (SELECT CASE status WHEN 'PENDING_REDRIVE' THEN 'running' ELSE lower(status) END, error, failed_state, ended_at_ms
+              FROM execution WHERE arn = $2)
+         WHERE id = $1 AND status = 'queued' AND EXISTS (SELECT 1 FROM execution WHERE arn = $2)",
+    )
+    .bind(job.to_string())
+    .bind(arn)
+    .execute(connection)
+    .await
+    .during("put a job back to its execution")?;
+    Ok(())
 }
 
 struct Redriven {
@@ -206,7 +219,7 @@ impl Write for Redriven {
             .during(self.operation())?;
         let changed = sqlx::query(
             "UPDATE execution SET status = $3, redrive_count = $2 + 1, ended_at_ms = NULL, error = NULL, cause = NULL,
-                 redrive_status = NULL, redrive_reason = NULL, heard_at_ms = $4, history_complete = 0, artifacts_read = 0
+                 failed_state = NULL, redrive_status = NULL, redrive_reason = NULL, heard_at_ms = $4, history_complete = 0, artifacts_read = 0
              WHERE arn = $1 AND redrive_count = $2",
         )
         .bind(&self.arn)

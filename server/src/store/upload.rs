@@ -1,7 +1,7 @@
-//! Multipart uploads of browsers that have not become a job. A server that finds some at its start
-//! aborts them: their senders are gone.
+//! Multipart uploads of browsers that have not become a job. Those of a server that lives no more are to be aborted:
+//! their senders are gone.
 
-use super::{During, Statement, Store, StoreError};
+use super::{Backend, During, Statement, Store, StoreError};
 
 /// A multipart upload under way.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,10 +20,10 @@ impl Store {
     ) -> Result<(), StoreError> {
         let noted = Statement::new(
             "note an upload",
-            "INSERT INTO upload (key, upload_id, started_at_ms) VALUES ($1, $2, $3)",
+            "INSERT INTO upload (key, upload_id, started_at_ms, server) VALUES ($1, $2, $3, $4)",
         );
-        self.write(noted.bind(key).bind(upload_id).bind(now_ms))
-            .await?;
+        let noted = noted.bind(key).bind(upload_id).bind(now_ms);
+        self.write(noted.bind(self.server.to_string())).await?;
         Ok(())
     }
 
@@ -34,12 +34,22 @@ impl Store {
         Ok(())
     }
 
-    /// Uploads that have not become a job.
-    pub async fn uploads_pending(&self) -> Result<Vec<PendingUpload>, StoreError> {
-        let rows: Vec<(String, String)> = sqlx::query_as("SELECT key, upload_id FROM upload")
-            .fetch_all(&self.read)
-            .await
-            .during("find pending uploads")?;
+    /// Uploads that have not become a job and whose server lives no more. SQLite has one server, which asks at its
+    /// start: nothing of an earlier one lives.
+    pub async fn uploads_left(&self, now_ms: i64) -> Result<Vec<PendingUpload>, StoreError> {
+        let now_ms = match self.backend {
+            Backend::Sqlite => i64::MAX,
+            Backend::Postgres => now_ms,
+        };
+        let rows: Vec<(String, String)> = sqlx::query_as(
+            "SELECT key, upload_id FROM upload WHERE COALESCE(server, '') <> $1 AND NOT EXISTS (
+                 SELECT 1 FROM lease WHERE name = 'server:' || upload.server AND until_ms > $2)",
+        )
+        .bind(self.server.to_string())
+        .bind(now_ms)
+        .fetch_all(&self.read)
+        .await
+        .during("find pending uploads")?;
         Ok(rows
             .into_iter()
             .map(|(key, upload_id)| PendingUpload { key, upload_id })

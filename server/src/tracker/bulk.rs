@@ -2,7 +2,7 @@
 //! pace asked for, and pauses where the same failure comes again. Any server may do any round: an item begins in one
 //! transaction, so that two servers, or a crash, begin nothing twice.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 use model::{BulkId, BulkState, JobId};
 use uuid::Uuid;
@@ -11,7 +11,7 @@ use super::Pause;
 use crate::{
     clock,
     control::{Control, Failure, bulk::canary_allows, job::new_job},
-    store::{Asked, BulkAction, BulkRecord, BulkTurn, Promise, RerunMode, Settled},
+    store::{Asked, BulkAction, BulkRecord, BulkTurn, Promise, RerunMode},
 };
 
 /// How often to look at what runs.
@@ -67,15 +67,18 @@ pub(crate) async fn round(control: &Control) -> Result<(), Failure> {
 
 /// Takes a bulk operation a step further; tells when to look again.
 async fn advance(control: &Control, id: BulkId) -> Result<i64, Failure> {
-    let settled = control.store.bulk_settle(id).await?;
     let now_ms = clock::now().0;
+    control.store.bulk_settle(id, now_ms).await?;
     let Some(record) = control.store.bulk(id).await? else {
         return Ok(now_ms);
     };
     let (bulk, counts) = (&record.bulk, record.bulk.counts);
+    if bulk.state != BulkState::Running {
+        return Ok(now_ms);
+    }
     if bulk.canary
         && counts.waiting > 0
-        && let Some(note) = verdict(control, &record, &settled).await?
+        && let Some(note) = verdict(control, &record).await?
     {
         tracing::warn!(bulk = %id, note, "bulk operation paused");
         let from: &[BulkState] = &[BulkState::Running];
@@ -128,42 +131,39 @@ fn pace(per_minute: Option<u32>) -> (u64, i64) {
 }
 
 /// Why a canary pauses, if it does: an item failed as its job had failed before, or as another item has.
-async fn verdict(
-    control: &Control,
-    record: &BulkRecord,
-    settled: &[Settled],
-) -> Result<Option<String>, Failure> {
-    let failed = || settled.iter().filter(|item| !item.succeeded);
+async fn verdict(control: &Control, record: &BulkRecord) -> Result<Option<String>, Failure> {
+    let id = record.bulk.id;
+    let failed = control.store.bulk_unseen(id).await?;
+    if failed.is_empty() {
+        return Ok(None);
+    }
     let gone = record.bulk.counts.settled();
     let waiting = record.bulk.counts.waiting;
-    if let Some(item) = failed().find(|item| item.reason.is_some() && item.reason == item.before) {
-        let reason = item.reason.as_deref().unwrap_or_default();
+    if let Some(item) = failed
+        .iter()
+        .find(|item| item.before.as_ref() == Some(&item.reason))
+    {
+        let reason = &item.reason;
         return Ok(Some(format!(
             "Item {} failed again with {reason}. {gone} are over, {waiting} wait: mend the cause, then go on, or cancel.",
             item.position
         )));
     }
-    if failed().next().is_none() {
-        return Ok(None);
-    }
-    let mut new: HashMap<&str, u64> = HashMap::new();
-    for item in failed() {
-        *new.entry(item.reason.as_deref().unwrap_or_default())
-            .or_default() += 1;
-    }
     let all = control
         .store
-        .bulk_reasons(record.bulk.id, model::BulkItemState::Failed, 20)
+        .bulk_reasons(id, model::BulkItemState::Failed, 20)
         .await?;
-    Ok(all
+    let same = all
         .into_iter()
-        .find(|known| known.count > 1 && new.contains_key(known.reason.as_str()))
-        .map(|known| {
-            format!(
-                "{} items failed with {}. {gone} are over, {waiting} wait: mend the cause, then go on, or cancel.",
-                known.count, known.reason
-            )
-        }))
+        .find(|known| known.count > 1 && failed.iter().any(|item| item.reason == known.reason));
+    if let Some(known) = same {
+        return Ok(Some(format!(
+            "{} items failed with {}. {gone} are over, {waiting} wait: mend the cause, then go on, or cancel.",
+            known.count, known.reason
+        )));
+    }
+    control.store.bulk_seen(id, &failed).await?;
+    Ok(None)
 }
 
 /// Begins one item.

@@ -82,8 +82,10 @@ async fn begin(control: &Control) -> StoreResult<()> {
 /// Waits for the next promise or for the next row to be due.
 async fn idle(control: &Control) -> std::ops::ControlFlow<()> {
     let due = control.store.outbox_next_due().await.ok().flatten();
+    // What is due and was not taken waits for something else: for a place, or for a row before it.
     let until_due = due
-        .map(|at| u64::try_from(at - clock::now().0).unwrap_or(0))
+        .and_then(|at| u64::try_from(at - clock::now().0).ok())
+        .filter(|wait_ms| *wait_ms > 0)
         .map_or(LOOK, Duration::from_millis)
         .min(LOOK);
     tokio::select! {

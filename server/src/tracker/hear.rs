@@ -100,6 +100,8 @@ pub(super) async fn hear_all(
             let ended_at_ms = change.ended_at_ms.unwrap_or(change.heard_at_ms);
             let ran_ms = ended_at_ms.saturating_sub(execution.started_at.0);
             control.aws.metrics().job_ended(ran_ms);
+            // A place is free where only so many may run at once.
+            control.outbox.notify_one();
         }
         if *applied == Applied::Changed {
             touched.insert(execution.job);

@@ -103,21 +103,26 @@ pub(super) async fn read(control: &Control, arn: &str) -> Result<(), Failure> {
     }
     control.learn_definition(&execution).await?;
     let result = read_on(control, &execution).await;
-    let complete = match &result {
-        Ok(Some(newest)) => ends(*newest, execution.status),
-        Ok(None) => false,
-        // Noted as read all the same, so that one broken history does not keep the others waiting.
-        Err(_) => false,
+    let (complete, result) = match result {
+        Ok(Some(newest)) => (ends(newest, execution.status), Ok(())),
+        Ok(None) => (false, Ok(())),
+        // AWS has forgotten it: what the store has is all there will be.
+        Err(Failure::Aws(error)) if error.is("ExecutionDoesNotExist") => {
+            (execution.status != ExecutionStatus::Running, Ok(()))
+        }
+        Err(failure) => (false, Err(failure)),
     };
-    if complete {
-        keep_ending(control, &execution).await?;
-    }
+    let kept = match complete {
+        true => keep_ending(control, &execution).await,
+        false => Ok(()),
+    };
     let now = clock::now().0;
+    // Noted as read all the same, so that one broken history does not keep the others waiting.
     control
         .store
-        .history_read(arn, execution.redrive_count, complete, now)
+        .history_read(arn, execution.redrive_count, complete && kept.is_ok(), now)
         .await?;
-    result?;
+    kept.and(result)?;
     if complete
         && execution.redrive_status.is_none()
         && execution.status != ExecutionStatus::Succeeded

@@ -31,6 +31,8 @@ mod version;
 /// The first pause after a failure, and the longest.
 const PAUSE_MIN: Duration = Duration::from_millis(250);
 const PAUSE_MAX: Duration = Duration::from_secs(20);
+/// How often to look for uploads that were left.
+const UPLOADS_LOOK: Duration = Duration::from_secs(300);
 
 /// Starts every loop; they end when `control.ending` is cancelled.
 pub fn start(control: &Control) -> JoinSet<()> {
@@ -55,15 +57,13 @@ pub fn start(control: &Control) -> JoinSet<()> {
     loops
 }
 
-/// Aborts what an earlier process left, once AWS answers.
+/// Aborts uploads whose server lives no more, now and then.
 async fn uploads(control: Control) {
     let mut pause = Pause::default();
-    while let Err(failure) = control.abort_left_uploads().await {
-        if pause
-            .after_failure(&control, "look for left uploads", &failure)
-            .await
-            .is_break()
-        {
+    loop {
+        let aborted = control.abort_left_uploads().await;
+        let waited = pause.after_round(&control, UPLOADS_LOOK, "look for left uploads", aborted);
+        if waited.await.is_break() {
             return;
         }
     }

@@ -12,6 +12,7 @@ use super::{
     hear::{hear, hear_all},
 };
 use crate::{
+    aws::AwsErrorKind,
     clock,
     control::{Control, Failure, causes},
     store::{Applied, StatusChange},
@@ -43,7 +44,13 @@ pub(super) async fn run(control: Control) {
     }
 }
 
+/// Whether a failure is of what was asked about, and not of all calls.
+pub(super) fn is_of_one(failure: &Failure) -> bool {
+    matches!(failure, Failure::Aws(error) if matches!(error.kind, AwsErrorKind::Denied | AwsErrorKind::Refused))
+}
+
 async fn round(control: &Control, before_ms: i64) -> Result<(), Failure> {
+    let mut refused = Ok(());
     for arn in control
         .store
         .executions_silent(before_ms, ROUND_MAX)
@@ -52,11 +59,19 @@ async fn round(control: &Control, before_ms: i64) -> Result<(), Failure> {
         if control.ending.is_cancelled() {
             return Ok(());
         }
-        let corrected = ask(control, &arn).await?;
-        control.aws.metrics().corrected(corrected.into());
+        match ask(control, &arn).await {
+            Ok(corrected) => control.aws.metrics().corrected(corrected.into()),
+            // One that AWS will not tell about must not keep the others waiting.
+            Err(failure) if is_of_one(&failure) => {
+                tracing::debug!(arn, causes = %causes(&failure), "not told how it is");
+                refused = refused.and(Err(failure));
+            }
+            Err(failure) => return Err(failure),
+        }
     }
     explain(control).await?;
-    read_inputs(control).await
+    read_inputs(control).await?;
+    refused
 }
 
 /// Asks about one execution. Whether the store had it otherwise.
@@ -84,9 +99,15 @@ pub(super) async fn explain(control: &Control) -> Result<(), Failure> {
                     .or_else(|| Some("NOT_REDRIVABLE".to_owned())),
                 ..change
             }),
+            // AWS has forgotten it.
+            Err(error) if error.is("ExecutionDoesNotExist") => {
+                gone(control, arn, clock::now().0).await?
+            }
             Err(error) => {
                 tracing::debug!(arn, causes = %causes(&error), "not told whether it can be redriven");
-                break;
+                if !is_of_one(&error.into()) {
+                    break;
+                }
             }
         }
     }

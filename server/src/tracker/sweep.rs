@@ -10,7 +10,7 @@ use super::{
     Pause,
     adopt::{Unknown, learn},
     hear::{hear_all, is_end},
-    reconcile::ask,
+    reconcile::{ask, is_of_one},
 };
 use crate::{
     aws::ListedExecution,
@@ -76,6 +76,10 @@ async fn round(control: &Control) -> Result<(), Failure> {
     // Whether it went well or not, another server may go on now.
     control.store.lease_end(&lease).await?;
     let swept = swept?;
+    // A sweep that the server's end cut off did not see everything.
+    if control.ending.is_cancelled() {
+        return Ok(());
+    }
     control
         .store
         .swept(&machine, began_at_ms, deep_at_ms)
@@ -121,9 +125,18 @@ pub(crate) async fn sweep(control: &Control, since_ms: i64, lease: &str) -> Resu
         if open.is_empty() || control.ending.is_cancelled() {
             return Ok(swept);
         }
-        for arn in open {
+        let mut refused = 0;
+        for arn in &open {
             swept.told += 1;
-            swept.corrected += u64::from(ask(control, &arn).await?);
+            match ask(control, arn).await {
+                Ok(corrected) => swept.corrected += u64::from(corrected),
+                Err(failure) if is_of_one(&failure) => refused += 1,
+                Err(failure) => return Err(failure),
+            }
+        }
+        // They stay open, and are asked about again by the next sweep.
+        if refused == open.len() {
+            return Ok(swept);
         }
         hold(control, lease).await?;
     }

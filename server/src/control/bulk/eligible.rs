@@ -1,12 +1,12 @@
 //! Which jobs a bulk rerun or stop can be done to, what is done to each, and exactly why not.
 
-use model::{ApiError, InputChange, JobStatus, RerunChoice, RerunOffer};
+use model::{ApiError, InputChange, JobStatus, RerunChoice};
 use serde_json::Value;
 
 use crate::{
     control::{
         input::{Edit, changes},
-        job::rerun_offer,
+        job::{Way, rerun_offer, way},
         pipeline::{Pipeline, pipeline},
     },
     store::{BulkAction, ExecutionRecord, JobRecord, NewBulkItem},
@@ -21,24 +21,11 @@ pub(super) fn rerun(
     now_ms: i64,
 ) -> NewBulkItem {
     let offer = rerun_offer(job.summary.status, execution, now_ms);
-    let (action, refusal) = match (offer, mode) {
-        (RerunOffer::Unavailable { reason }, _) => (BulkAction::Restart, Some(reason)),
-        (RerunOffer::Redrive { .. }, RerunChoice::Auto | RerunChoice::Redrive)
-            if edit.is_none() =>
-        {
-            (BulkAction::Redrive, None)
-        }
-        (RerunOffer::Restart { reason }, RerunChoice::Redrive) => {
-            (BulkAction::Redrive, Some(reason))
-        }
-        (_, RerunChoice::Redrive) => (
-            BulkAction::Redrive,
-            Some(
-                "A redrive goes on with the input it has; only a new execution can have another."
-                    .to_owned(),
-            ),
-        ),
-        _ => (BulkAction::Restart, None),
+    let (action, refusal) = match way(offer, mode, edit.is_some()) {
+        Ok(Way::Redrive) => (BulkAction::Redrive, None),
+        Ok(Way::Restart) => (BulkAction::Restart, None),
+        Err(reason) if mode == RerunChoice::Redrive => (BulkAction::Redrive, Some(reason)),
+        Err(reason) => (BulkAction::Restart, Some(reason)),
     };
     let is_as_it_was = edit.is_none() && job.summary.adopted;
     let mut item = item(job, action, refusal);

@@ -6,6 +6,8 @@ use serde_json::{Map, Value};
 
 use crate::control::{Control, Failure, input::patched, pipeline::Pipeline};
 
+/// Pages of a thousand objects looked through at most: the rest of a larger prefix is another operation's.
+const PAGES_MAX: usize = 200;
 /// Bytes of a CSV at most.
 const CSV_BYTES_MAX: usize = 16 << 20;
 
@@ -115,7 +117,7 @@ async fn under(
     };
     let mut inputs = Vec::new();
     let mut token = None;
-    loop {
+    for _ in 0..PAGES_MAX {
         let page = control
             .aws
             .bucket
@@ -140,6 +142,9 @@ async fn under(
             return Ok(inputs);
         }
     }
+    Err(Failure::invalid(format!(
+        "{prefix} holds more than {PAGES_MAX},000 objects. Make the prefix narrower."
+    )))
 }
 
 #[cfg(test)]

@@ -224,6 +224,7 @@ fn action(api: Api) -> String {
     };
     let name = match api {
         Api::DeleteMessageBatch => "DeleteMessage",
+        Api::ListObjectsV2 => "ListBucket",
         Api::CreateMultipartUpload | Api::UploadPart | Api::CompleteMultipartUpload => "PutObject",
         api => api.name(),
     };

@@ -59,7 +59,7 @@ pub enum Promise {
 }
 
 impl Store {
-    /// The running bulk operations that are due, each for whoever asks until `until_ms`.
+    /// The bulk operations that run, or of whose items some do, and that are due; each for whoever asks until `until_ms`.
     pub async fn bulks_due(&self, now_ms: i64, until_ms: i64) -> Result<Vec<BulkId>, StoreError> {
         self.write(Due { now_ms, until_ms }).await
     }
@@ -161,7 +161,9 @@ impl Write for Due {
 
     async fn apply(&self, connection: &mut AnyConnection) -> Result<Vec<BulkId>, StoreError> {
         let rows: Vec<(String,)> = sqlx::query_as(
-            "UPDATE bulk SET due_at_ms = $2 WHERE state = 'running' AND due_at_ms <= $1 RETURNING id",
+            "UPDATE bulk SET due_at_ms = $2 WHERE due_at_ms <= $1 AND id IN (
+                 SELECT id FROM bulk WHERE state = 'running' UNION SELECT bulk_id FROM bulk_item WHERE state = 'begun')
+             RETURNING id",
         )
         .bind(self.now_ms)
         .bind(self.until_ms)

@@ -16,6 +16,7 @@ on_each_database!(
     what_waits_is_skipped_when_its_operation_is_cancelled,
     an_item_whose_job_is_in_no_state_for_it_is_refused,
     what_is_half_made_is_not_seen_and_forgotten,
+    what_has_begun_gets_its_outcome_though_its_operation_pauses,
 );
 
 fn item(job: Option<JobId>, action: BulkAction, refusal: Option<&str>) -> NewBulkItem {
@@ -91,10 +92,8 @@ async fn an_item_begins_once_and_ends_with_its_job() {
     assert!(begin().await);
     assert!(!begin().await, "it does not wait any more");
     assert_eq!(store.job_counts().await.unwrap().total(), 1);
-    assert!(
-        store.bulk_settle(id).await.unwrap().is_empty(),
-        "its job is queued"
-    );
+    let settle = async |at_ms| store.bulk_settle(id, at_ms).await.unwrap();
+    assert_eq!(settle(3_000).await, 0, "its job is queued");
 
     let row = store
         .outbox_take(4_000, 1_000, 9)
@@ -113,11 +112,16 @@ async fn an_item_begins_once_and_ends_with_its_job() {
         ..StatusChange::new("arn:x:y", model::ExecutionStatus::Failed, 5_000)
     };
     store.status_changed(&change).await.unwrap();
+    assert_eq!(settle(6_000).await, 0, "nobody knows yet where it failed");
     store.keep_failed_state("arn:x:y", "Inspect").await.unwrap();
-    let settled = store.bulk_settle(id).await.unwrap();
-    assert_eq!(settled.len(), 1);
-    assert_eq!(settled[0].reason, settled[0].before);
-    assert!(!settled[0].succeeded);
+    assert_eq!(settle(6_000).await, 1);
+    let unseen = store.bulk_unseen(id).await.unwrap();
+    assert_eq!(unseen.len(), 1);
+    assert_eq!(Some(&unseen[0].reason), unseen[0].before.as_ref());
+    // Whoever asks sees it until it was taken into account, be it by another server.
+    assert_eq!(store.bulk_unseen(id).await.unwrap(), unseen);
+    store.bulk_seen(id, &unseen).await.unwrap();
+    assert_eq!(store.bulk_unseen(id).await.unwrap(), []);
     let bulk = store.bulk(id).await.unwrap().unwrap().bulk;
     let counts = BulkCounts {
         failed: 1,
@@ -203,6 +207,29 @@ async fn an_item_whose_job_is_in_no_state_for_it_is_refused() {
         1,
         "nothing was asked of it"
     );
+}
+
+async fn what_has_begun_gets_its_outcome_though_its_operation_pauses() {
+    let (_folder, store) = store().await;
+    let job = submit(&store, 1).await;
+    let items = [item(Some(job), BulkAction::Stop, None)];
+    let id = running(&store, BulkKind::Stop, &items).await;
+    let turns = store.bulk_turns(id, 9).await.unwrap();
+    let (promise, asked) = (Promise::Stop(job), Asked::default());
+    assert!(
+        store
+            .bulk_begin(&turns[0], promise, &asked, 3_000)
+            .await
+            .unwrap()
+    );
+    let from: &[BulkState] = &[BulkState::Running];
+    let paused = store.bulk_move(id, from, BulkState::Paused, None, 3_000);
+    assert!(paused.await.unwrap());
+    assert_eq!(store.bulks_due(4_000, 5_000).await.unwrap(), [id]);
+    assert_eq!(store.bulk_settle(id, 4_000).await.unwrap(), 1);
+    assert_eq!(store.bulks_due(5_000, 6_000).await.unwrap(), []);
+    let items = store.bulk_items(id, None, 0, 9).await.unwrap();
+    assert_eq!(items[0].state, BulkItemState::Succeeded);
 }
 
 async fn what_is_half_made_is_not_seen_and_forgotten() {

@@ -315,7 +315,7 @@ impl Write for StatusesChanged {
                          error = value ->> 'error', cause = value ->> 'cause',
                          redrive_status = value ->> 'redrive_status', redrive_reason = value ->> 'redrive_reason',
                          heard_at_ms = CAST(value ->> 'heard_at_ms' AS BIGINT),
-                         history_complete = 0, artifacts_read = 0, archived = 0
+                         failed_state = NULL, history_complete = 0, artifacts_read = 0, archived = 0
                      FROM json_each($1) AS changed WHERE execution.arn = value ->> 'arn'",
                     // A job follows its newest execution alone.
                     "UPDATE job SET status = value ->> 'job_status',

@@ -13,8 +13,8 @@ use crate::store::{Backend, Store, StoreError};
 
 /// Jobs that are looked at one by one before the index is asked: about as many as take a millisecond or two.
 const NEARBY_MAX: u32 = 1_000;
-/// How many places a job may be away from where its id says: ids are made before the jobs, by requests that
-/// overtake each other.
+/// How many places a job may be away from where its id says: of those of one millisecond it is their coming that
+/// counts.
 const APART_MAX: u32 = 64;
 
 /// A row that knows its id.

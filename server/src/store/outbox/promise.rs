@@ -6,7 +6,7 @@ use std::str::FromStr;
 use model::{JobId, JobStatus, LineageKind};
 use sqlx::AnyConnection;
 
-use super::{RerunMode, StopOutcome, execution_name};
+use super::{RerunMode, StopOutcome, back, execution_name};
 use crate::store::{
     Asked, Backend, NewJob, Store, StoreError, error::During, lineage, plain, write::Write,
 };
@@ -55,7 +55,7 @@ impl Store {
         .await
     }
 
-    /// Promises to stop a job's execution, or withdraws a start that nobody has tried yet.
+    /// Promises to stop a job's execution, or withdraws a start or a rerun that nobody has tried yet.
     pub async fn stop(
         &self,
         job: JobId,
@@ -280,12 +280,27 @@ impl Write for Stop {
         .await
         .during(self.operation())?;
         if withdrawn.rows_affected() > 0 {
-            sqlx::query("UPDATE job SET status = 'aborted', ended_at_ms = $2 WHERE id = $1")
-                .bind(&job)
-                .bind(self.now_ms)
-                .execute(&mut *connection)
-                .await
-                .during(self.operation())?;
+            sqlx::query(
+                "UPDATE bulk_item SET state = 'skipped', reason = 'It was stopped before it was begun.'
+                 WHERE job_id = $1 AND state = 'begun' AND action <> 'stop'",
+            )
+            .bind(&job)
+            .execute(&mut *connection)
+            .await
+            .during(self.operation())?;
+            match arn {
+                Some(arn) => back(connection, self.job, &arn).await?,
+                None => {
+                    sqlx::query(
+                        "UPDATE job SET status = 'aborted', ended_at_ms = $2 WHERE id = $1",
+                    )
+                    .bind(&job)
+                    .bind(self.now_ms)
+                    .execute(&mut *connection)
+                    .await
+                    .during(self.operation())?;
+                }
+            }
             self.note(connection).await?;
             return Ok(StopOutcome::Withdrawn);
         }

@@ -108,8 +108,8 @@ impl Write for Take {
         // The pipelines that have something to start: as many look-ups as there are pipelines.
         let pipelines: Vec<(String, Option<i64>)> = sqlx::query_as(
             "WITH RECURSIVE found (pipeline) AS (
-                 SELECT MIN(pipeline) FROM outbox
-                 UNION ALL SELECT (SELECT MIN(pipeline) FROM outbox WHERE pipeline > found.pipeline) FROM found
+                 SELECT MIN(pipeline) FROM outbox WHERE command <> 'stop'
+                 UNION ALL SELECT (SELECT MIN(pipeline) FROM outbox WHERE command <> 'stop' AND pipeline > found.pipeline) FROM found
                      WHERE found.pipeline IS NOT NULL)
              SELECT found.pipeline, setting.concurrency_max FROM found
              LEFT JOIN pipeline_setting AS setting ON setting.pipeline = found.pipeline
@@ -173,7 +173,7 @@ impl Take {
         }
         let (occupied,): (i64,) = sqlx::query_as(
             "SELECT CAST(COALESCE((SELECT SUM(count) FROM job_count WHERE pipeline = $1 AND status = 'running'), 0)
-                 + (SELECT COUNT(*) FROM outbox WHERE pipeline = $1 AND command IN ('start', 'redrive')
+                 + (SELECT COUNT(*) FROM outbox WHERE pipeline = $1 AND command <> 'stop'
                      AND due_at_ms > $2 AND attempts > 0) AS BIGINT)",
         )
         .bind(pipeline.to_owned())

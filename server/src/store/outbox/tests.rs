@@ -20,7 +20,7 @@ on_each_database!(
     a_start_that_nobody_tried_is_withdrawn,
     only_an_ended_job_is_rerun_and_only_once,
     an_acknowledgement_does_not_undo_what_the_redriven_execution_said_first,
-    a_refused_redrive_puts_the_job_back_where_it_was,
+    a_refused_or_withdrawn_redrive_puts_the_job_back_where_it_was,
     restarts_are_numbered,
     higher_priorities_start_first_and_no_more_than_may_run_at_once,
     a_repeated_request_gives_the_first_job,
@@ -171,26 +171,34 @@ async fn an_acknowledgement_does_not_undo_what_the_redriven_execution_said_first
     assert_eq!(summary.status, JobStatus::Succeeded);
 }
 
-async fn a_refused_redrive_puts_the_job_back_where_it_was() {
+async fn a_refused_or_withdrawn_redrive_puts_the_job_back_where_it_was() {
     let (_folder, store) = store().await;
     let job = failed(&store).await;
+    store.keep_failed_state(ARN, "Inspect").await.unwrap();
+    let before = store.job(job).await.unwrap().unwrap().summary;
     let mode = RerunMode::Redrive {
         arn: ARN.to_owned(),
         redrive_count: 0,
     };
-    store
-        .rerun(job, &mode, &Asked::default(), 4_000)
-        .await
-        .unwrap();
-    let row = store.outbox_take(4_000, 1, 9).await.unwrap().pop().unwrap();
-    store
-        .outbox_refused(&row, "ExecutionNotRedrivable", 4_100)
-        .await
-        .unwrap();
-    let summary = store.job(job).await.unwrap().unwrap().summary;
-    assert_eq!(summary.status, JobStatus::Failed);
-    assert_eq!(summary.error.as_deref(), Some("Source.NotMedia"));
-    assert_eq!(summary.ended_at_ms.map(|at| at.0), Some(3_000));
+    let asked = Asked::default();
+    for (rerun_count, is_refused) in [(1, true), (2, false)] {
+        store.rerun(job, &mode, &asked, 4_000).await.unwrap();
+        if is_refused {
+            let row = store.outbox_take(4_000, 1, 9).await.unwrap().pop().unwrap();
+            let refused = store.outbox_refused(&row, "ExecutionNotRedrivable", 4_100);
+            refused.await.unwrap();
+        } else {
+            let stopped = store.stop(job, &asked, 4_100).await.unwrap();
+            assert_eq!(stopped, StopOutcome::Withdrawn);
+        }
+        let after = store.job(job).await.unwrap().unwrap().summary;
+        assert_eq!(after.failed_state.as_deref(), Some("Inspect"));
+        let expected = model::JobSummary {
+            rerun_count,
+            ..before.clone()
+        };
+        assert_eq!(after, expected);
+    }
 }
 
 async fn restarts_are_numbered() {

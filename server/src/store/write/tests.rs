@@ -36,7 +36,7 @@ async fn one_that_fails_does_not_fail_its_neighbours() {
             .filter_map(|result| result.as_ref().err())
             .all(|error| matches!(error, StoreError::Query { .. }))
     );
-    assert_eq!(store.uploads_pending().await.unwrap().len(), 100);
+    assert_eq!(store.uploads_left(i64::MAX).await.unwrap().len(), 100);
 }
 
 struct Panicking;
@@ -66,7 +66,7 @@ async fn a_write_that_panics_leaves_a_writer_behind() {
 }
 
 async fn pending(store: &Store) -> usize {
-    store.uploads_pending().await.unwrap().len()
+    store.uploads_left(i64::MAX).await.unwrap().len()
 }
 
 async fn a_closed_store_refuses_and_does_not_hang() {
