@@ -241,16 +241,9 @@ pub(crate) fn new_job(
 ) -> Result<NewJob, Failure> {
     let pipeline = pipeline(pipeline_name)?;
     let input = pipeline.input(input)?;
-    let priority = priority.unwrap_or(PRIORITY_DEFAULT);
-    if priority > PRIORITY_MAX {
-        let message = format!("`priority` must be from 0 to {PRIORITY_MAX}.");
-        return Err(ApiError::new(ErrorCode::Invalid, message).into());
-    }
+    let priority = checked_priority(priority)?;
     let source = input["source"].as_str().unwrap_or_default();
-    let title = match input["title"].as_str().map(str::trim) {
-        Some(title) if !title.is_empty() => title.to_owned(),
-        _ => title_of(source),
-    };
+    let title = title_of(&input);
     Ok(NewJob {
         id,
         pipeline: pipeline.name.to_owned(),
@@ -262,6 +255,16 @@ pub(crate) fn new_job(
         idempotency_key: None,
         request_digest: None,
     })
+}
+
+/// The priority asked for, or that of who asks for none.
+pub(crate) fn checked_priority(priority: Option<u8>) -> Result<u8, Failure> {
+    match priority.unwrap_or(PRIORITY_DEFAULT) {
+        priority @ 0..=PRIORITY_MAX => Ok(priority),
+        _ => Err(Failure::invalid(format!(
+            "`priority` must be from 0 to {PRIORITY_MAX}."
+        ))),
+    }
 }
 
 /// What tells a request from another: pipeline and input. The order of fields does not matter.

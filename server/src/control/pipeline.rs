@@ -239,8 +239,15 @@ pub fn shown_source(source: &str) -> String {
     }
 }
 
-/// What a job is called when nobody said: the last segment of its source's path.
-pub fn title_of(source: &str) -> String {
+/// What a job of this input is called: as its title says, or else by the last segment of its source's path.
+pub fn title_of(input: &Value) -> String {
+    match input["title"].as_str().map(str::trim) {
+        Some(title) if !title.is_empty() => title.to_owned(),
+        _ => last_segment(input["source"].as_str().unwrap_or_default()),
+    }
+}
+
+fn last_segment(source: &str) -> String {
     let shown = shown_source(source);
     let segment = shown
         .trim_end_matches('/')
@@ -330,7 +337,21 @@ mod tests {
             shown_source("https://u:p@x.example/a%20b.mp4?X-Amz-Signature=s#f"),
             "https://x.example/a%20b.mp4"
         );
-        assert_eq!(title_of("https://x.example/v/a%20b.mp4?sig=s"), "a b.mp4");
-        assert_eq!(title_of("s3://bucket/2026/talk.mov"), "talk.mov");
+        for (input, title) in [
+            (
+                json!({"source": "https://x.example/v/a%20b.mp4?sig=s"}),
+                "a b.mp4",
+            ),
+            (
+                json!({"source": "s3://bucket/2026/talk.mov", "title": " "}),
+                "talk.mov",
+            ),
+            (
+                json!({"source": "s3://bucket/a", "title": " A talk "}),
+                "A talk",
+            ),
+        ] {
+            assert_eq!(title_of(&input), title);
+        }
     }
 }

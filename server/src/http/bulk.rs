@@ -23,7 +23,7 @@ use super::{
     page::{Told, render_instead},
     request::{Actor, RequestId},
 };
-use crate::control::Failure;
+use crate::control::{Failure, pipeline::FOLLOWED};
 
 /// A CSV or a list of many thousand inputs.
 const BODY_BYTES_MAX: usize = 32 << 20;
@@ -244,7 +244,7 @@ fn asked(words: &HashMap<String, String>) -> Result<CreateBulk, Failure> {
     };
     let what = match word("kind") {
         Some("submit") => BulkWhat::Submit(BulkSubmit {
-            pipeline: word("pipeline").unwrap_or("media").to_owned(),
+            pipeline: word("pipeline").unwrap_or(FOLLOWED).to_owned(),
             inputs: None,
             csv: word("csv").map(str::to_owned),
             prefix: word("prefix").map(str::to_owned),

@@ -26,7 +26,7 @@ use super::{
 use crate::control::{
     Control, Failure,
     job::Rerun,
-    pipeline::pipeline,
+    pipeline::{FOLLOWED, pipeline},
     upload::{Arrived, Incoming},
 };
 
@@ -35,8 +35,6 @@ const FIELD_BYTES_MAX: usize = 64 * 1024;
 const FIELDS_MAX: usize = 64;
 /// Who asks when a page's form does not say.
 pub(super) const PAGE: &str = "a page";
-/// The pipeline of a form that does not say.
-const PIPELINE: &str = "media";
 
 /// What a form said.
 struct Filled {
@@ -58,7 +56,7 @@ pub(super) async fn submit(
     let wants_json = wants_json(request.headers());
     let job = edge.control.new_job_id();
     let mut filled = Filled {
-        pipeline: PIPELINE.to_owned(),
+        pipeline: FOLLOWED.to_owned(),
         texts: Map::new(),
         file: None,
         file_name: None,

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// How often to look for outdated histories.
-const LOOK: Duration = Duration::from_secs(60);
+const LOOK: Duration = Duration::from_secs(600);
 /// Histories looked for at a time.
 const PAGE: u32 = 50;
 /// Events of one execution at most: AWS ends one that has more.

@@ -3,14 +3,14 @@
 
 use model::{
     ApiError, Bulk, BulkCounts, BulkId, BulkItemState, BulkKind, BulkRerun, BulkState, BulkSubmit,
-    BulkView, BulkWhat, CreateBulk, ErrorCode, JobFilter, JobId, PRIORITY_MAX, RerunChoice,
+    BulkView, BulkWhat, CreateBulk, ErrorCode, JobFilter, JobId, RerunChoice,
 };
 use uuid::Uuid;
 
 use super::{
     Control, Failure,
     input::Edit,
-    job::checked_filter,
+    job::{checked_filter, checked_priority},
     pipeline::{pipeline, title_of},
 };
 use crate::{
@@ -86,11 +86,7 @@ impl Control {
 
     async fn make_submit(&self, new: &mut NewBulk, submit: &BulkSubmit) -> Result<(), Failure> {
         let pipeline = pipeline(&submit.pipeline)?;
-        if submit.priority.is_some_and(|given| given > PRIORITY_MAX) {
-            return Err(Failure::invalid(format!(
-                "`priority` must be from 0 to {PRIORITY_MAX}."
-            )));
-        }
+        checked_priority(submit.priority)?;
         let (what, inputs) = source::inputs(self, pipeline, submit, ITEMS_MAX).await?;
         new.title = format!("Submit {what} to {}", pipeline.name);
         new.pipeline = Some(pipeline.name.to_owned());
@@ -101,17 +97,14 @@ impl Control {
             let items: Vec<_> = chunk
                 .iter()
                 .map(|input| {
-                    let source = input["source"].as_str().unwrap_or_default();
-                    let title = input["title"].as_str().map(str::trim);
+                    let title = title_of(input);
                     let (input, refusal) = match pipeline.input(input.clone()) {
                         Ok(valid) => (valid, None),
                         Err(error) => (input.clone(), Some(eligible::said(&error))),
                     };
                     NewBulkItem {
                         job: None,
-                        title: title
-                            .filter(|title| !title.is_empty())
-                            .map_or_else(|| title_of(source), str::to_owned),
+                        title,
                         action: BulkAction::Submit,
                         refusal,
                         before: None,

@@ -29,7 +29,12 @@ pub(super) fn verdict(reports: &[ApiReport], signs: &Inner, now_ms: i64) -> Verd
             .collect()
     };
     store(signs, now_ms)
-        .or_else(|| denied(&in_state(ApiState::Denied), now_ms))
+        .or_else(|| {
+            let mut denied_to_us = in_state(ApiState::Denied);
+            // Only a person's preview lists objects, and is told what AWS says of the bucket they named.
+            denied_to_us.retain(|trouble| trouble.api != Api::ListObjectsV2);
+            denied(&denied_to_us, now_ms)
+        })
         .or_else(|| unreachable(&in_state(ApiState::Unreachable), now_ms))
         .or_else(|| throttled(&in_state(ApiState::Throttled), now_ms))
         .or_else(|| late(signs, now_ms))

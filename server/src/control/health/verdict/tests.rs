@@ -63,6 +63,12 @@ fn throttling_waits_and_names_the_service_and_the_time() {
 }
 
 #[test]
+fn a_bucket_that_a_person_named_and_may_not_list_is_no_fault_of_gantrys() {
+    let verdict = say(&[(Api::ListObjectsV2, AwsErrorKind::Denied, "AccessDenied")]);
+    assert_eq!(verdict.level, HealthLevel::Good);
+}
+
+#[test]
 fn credentials_that_ran_out_are_told_apart_from_a_policy_that_lacks_an_action() {
     let expired = say(&[
         (
