@@ -22,7 +22,7 @@ const JOBS: u64 = 1_000_000;
 /// The databases: with a million jobs, and with those only that are submitted.
 const FILLED: &str = "gantry_bench_filled";
 const EMPTY: &str = "gantry_bench_empty";
-const USAGE: &str = "store [--jobs JOBS] [--database POSTGRES_URL] [--data FOLDER] [--programs FOLDER] [--only lists|submit]";
+const USAGE: &str = "store [--jobs JOBS] [--database POSTGRES_URL] [--data FOLDER] [--programs FOLDER] [--only lists|accepting|submit]";
 
 /// Measures, and tells the ratio of the two ways to submit.
 pub fn measure(mut words: Words) -> anyhow::Result<Report> {
@@ -58,7 +58,8 @@ pub fn measure(mut words: Words) -> anyhow::Result<Report> {
             local,
             log: "warn",
         };
-        if only.as_deref() != Some("submit") {
+        let wants = |part: &str| only.as_deref().is_none_or(|only| only == part);
+        if wants("lists") || wants("accepting") {
             let mut product = Product::new(place(&url, silent.local_addr()?, free_address()?))?;
             product.begin(Program::Server).await?;
             let began = Instant::now();
@@ -68,10 +69,14 @@ pub fn measure(mut words: Words) -> anyhow::Result<Report> {
             product.begin(Program::Server).await?;
             tokio::time::sleep(std::time::Duration::from_secs(3)).await;
             resident(&product, "idle")?;
-            load::lists(&product).await?;
-            resident(&product, "after the lists")?;
-            submit::accepted(&product).await?;
-            resident(&product, "after submitting")?;
+            if wants("lists") {
+                load::lists(&product).await?;
+                resident(&product, "after the lists")?;
+            }
+            if wants("accepting") {
+                submit::accepted(&product).await?;
+                resident(&product, "after submitting")?;
+            }
         }
         // Of its own: what was accepted before would be started first.
         let aws = free_address()?;

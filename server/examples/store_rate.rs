@@ -1,5 +1,5 @@
 //! How many jobs and status events a second the store makes durable, through the same methods that the server
-//! calls. Prints rates; judges none. `store_rate DATABASE_URL [JOBS]`, on a database that may be filled.
+//! calls. Prints rates and times; judges none. `store_rate DATABASE_URL [JOBS]`, on a database that may be filled.
 
 use std::{future::Future, time::Instant};
 
@@ -118,12 +118,28 @@ where
     F: Future<Output = anyhow::Result<()>>,
 {
     let started = Instant::now();
-    let mut calls = stream::iter(ids.chunks(size).map(call)).buffer_unordered(callers);
+    let timed = ids.chunks(size).map(|part| {
+        let call = call(part);
+        async move {
+            let asked = Instant::now();
+            call.await?;
+            anyhow::Ok(asked.elapsed().as_secs_f64() * 1e3)
+        }
+    });
+    let mut calls = stream::iter(timed).buffer_unordered(callers);
+    let mut times_ms = Vec::new();
     while let Some(result) = calls.next().await {
-        result?;
+        times_ms.push(result?);
     }
     let seconds = started.elapsed().as_secs_f64();
-    println!("{what:<26} {:>9.0} a second", ids.len() as f64 / seconds);
+    times_ms.sort_by(f64::total_cmp);
+    let quantile = |share: f64| times_ms[((times_ms.len() - 1) as f64 * share).round() as usize];
+    println!(
+        "{what:<26} {:>9.0} a second, a call p50 {:.1} ms, p99 {:.1} ms",
+        ids.len() as f64 / seconds,
+        quantile(0.5),
+        quantile(0.99),
+    );
     Ok(())
 }
 

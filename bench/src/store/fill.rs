@@ -13,8 +13,10 @@ const BATCH: u64 = 2_000;
 /// The first job was submitted then, ms since 1970; each further one so much later that all fit into thirty days.
 const FIRST_MS: u64 = 1_790_000_000_000;
 pub const SPAN_MS: u64 = 30 * 86_400_000;
-/// In the title of every third job, of every hundred thousandth, of none. In every source there is `clip`.
+/// In the title of every third job, of every 64th, of every hundred thousandth, of none. In every source there is
+/// `clip`.
 pub const COMMON: &str = "harbour";
+pub const MIDDLING: &str = "crane noon";
 pub const RARE: &str = "zeppelin";
 pub const ABSENT: &str = "quetzalcoatl";
 const RARE_EVERY: u64 = 100_000;
@@ -103,7 +105,7 @@ async fn batch(
     let job = format!(
         "INSERT INTO job (id, title, source, input, status, error, failed_state, execution_arn, pipeline,
              submitted_at_ms, started_at_ms, ended_at_ms)
-         SELECT {}, 'media', {at}, {at} + 200, {at} + 60000 FROM json_each($1)",
+         SELECT {}, 'media', {at}, {at} + 200, {at} + 60000 FROM json_each($1) ORDER BY value ->> 'id' DESC",
         texts.join(", "),
         at = integer("at_ms"),
     );

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::fill::{self, ABSENT, COMMON, ERROR, RARE, SPAN_MS, STATE};
+use super::fill::{self, ABSENT, COMMON, ERROR, MIDDLING, RARE, SPAN_MS, STATE};
 use crate::cpu;
 use crate::product::{Product, Program};
 
@@ -30,7 +30,7 @@ pub async fn lists(product: &Product) -> anyhow::Result<()> {
     let jobs: u64 = counts.values().filter_map(Value::as_u64).sum();
     let middle = fill::moment(jobs / 2, jobs);
     let hour = 3_600_000;
-    let kinds: [(&str, String); 19] = [
+    let kinds: [(&str, String); 20] = [
         ("first page", String::new()),
         ("status succeeded", "status=succeeded".into()),
         ("status failed", "status=failed".into()),
@@ -65,6 +65,10 @@ pub async fn lists(product: &Product) -> anyhow::Result<()> {
         ("half of all", format!("until_ms={middle}")),
         ("text: in each", "text=clip".into()),
         ("text: common", format!("text={COMMON}")),
+        (
+            "text: middling",
+            format!("text={}", MIDDLING.replace(' ', "+")),
+        ),
         ("text: rare", format!("text={RARE}")),
         ("text: absent", format!("text={ABSENT}")),
         (
@@ -86,6 +90,10 @@ pub async fn lists(product: &Product) -> anyhow::Result<()> {
         ("later page, succeeded", "&status=succeeded".to_owned()),
         ("later page, text in each", "&text=clip".to_owned()),
         ("later page, text common", format!("&text={COMMON}")),
+        (
+            "later page, text middling",
+            format!("&text={}", MIDDLING.replace(' ', "+")),
+        ),
         ("later page, text rare", format!("&text={RARE}")),
     ] {
         let url = |at: u32| {

@@ -83,8 +83,18 @@ impl Control {
             actor: actor.to_owned(),
             ..Asked::default()
         };
-        let id = match self.store.submit(&job, upload, &asked).await? {
-            Submitted::Job(id) => id,
+        let submitted = self.store.submit(&job, upload, &asked).await?;
+        self.outbox.notify_one();
+        Ok(match submitted {
+            Submitted::Made(id) => {
+                self.live.touch(id);
+                tracing::info!(job = %id, source = job.source, "job submitted");
+                job.summary()
+            }
+            Submitted::Repeated(first) => {
+                tracing::info!(job = %first, "job submitted again");
+                self.record(first).await?.summary
+            }
             Submitted::KeyTaken(first) => {
                 return Err(ApiError::new(
                     ErrorCode::Conflict,
@@ -92,11 +102,7 @@ impl Control {
                 )
                 .into());
             }
-        };
-        self.outbox.notify_one();
-        self.live.touch(id);
-        tracing::info!(job = %id, source = job.source, repeated = id != job.id, "job submitted");
-        Ok(self.record(id).await?.summary)
+        })
     }
 
     /// One page of jobs, newest first.

@@ -4,11 +4,12 @@
 use std::str::FromStr;
 
 use model::{ExecutionStatus, JobId, TimestampMs};
-use sqlx::{AnyConnection, FromRow, Row, any::AnyRow};
+use sqlx::{FromRow, Row, any::AnyRow};
 
-use super::{During, Statement, Store, StoreError, Write, plain};
+use super::{During, Statement, Store, StoreError, plain};
 
 mod adopt;
+mod started;
 mod status;
 
 pub use adopt::{Adoption, KnownExecution};
@@ -122,22 +123,6 @@ pub(crate) fn status_of(text: &str) -> Option<ExecutionStatus> {
 }
 
 impl Store {
-    /// Notes that an execution runs: acknowledged by StartExecution (then `row` leaves the outbox), or
-    /// heard of in an event that was faster. Twice is as good as once.
-    pub async fn started(
-        &self,
-        row: Option<i64>,
-        execution: &NewExecution,
-        now_ms: i64,
-    ) -> Result<(), StoreError> {
-        self.write(Started {
-            row,
-            execution: execution.clone(),
-            now_ms,
-        })
-        .await
-    }
-
     /// One execution.
     pub async fn execution(&self, arn: &str) -> Result<Option<ExecutionRecord>, StoreError> {
         sqlx::query_as("SELECT * FROM execution WHERE arn = $1")
@@ -218,62 +203,6 @@ impl Store {
                  AND execution_arn = $1 AND status IN ('failed', 'timed_out', 'aborted')",
         );
         self.write(kept.bind(arn).bind(&*plain(state))).await?;
-        Ok(())
-    }
-}
-
-struct Started {
-    row: Option<i64>,
-    execution: NewExecution,
-    now_ms: i64,
-}
-
-impl Write for Started {
-    type Output = ();
-
-    fn operation(&self) -> &'static str {
-        "note a started execution"
-    }
-
-    async fn apply(&self, connection: &mut AnyConnection) -> Result<(), StoreError> {
-        let execution = &self.execution;
-        let job = execution.job.to_string();
-        let number = i64::from(execution.number);
-        if let Some(row) = self.row {
-            sqlx::query("DELETE FROM outbox WHERE id = $1")
-                .bind(row)
-                .execute(&mut *connection)
-                .await
-                .during(self.operation())?;
-        }
-        let inserted = sqlx::query(
-            "INSERT INTO execution (arn, job_id, name, number, status, started_at_ms, heard_at_ms)
-             SELECT $1, $2, $3, $4, 'RUNNING', $5, $6 WHERE EXISTS (SELECT 1 FROM job WHERE id = $2)
-             ON CONFLICT (arn) DO NOTHING",
-        )
-        .bind(&execution.arn)
-        .bind(&job)
-        .bind(&execution.name)
-        .bind(number)
-        .bind(execution.started_at_ms)
-        .bind(self.now_ms)
-        .execute(&mut *connection)
-        .await
-        .during(self.operation())?;
-        if inserted.rows_affected() > 0 {
-            // Only the newest execution is the job's; an older one's late event must not take it back.
-            sqlx::query(
-                "UPDATE job SET execution_arn = $2, status = 'running', started_at_ms = COALESCE(started_at_ms, $4)
-                 WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM execution WHERE job_id = $1 AND number > $3)",
-            )
-            .bind(&job)
-            .bind(&execution.arn)
-            .bind(number)
-            .bind(execution.started_at_ms)
-            .execute(connection)
-            .await
-            .during(self.operation())?;
-        }
         Ok(())
     }
 }

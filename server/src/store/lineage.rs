@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use model::{BulkId, InputChange, JobId, LineageEvent, LineageKind, TimestampMs};
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::AnyConnection;
 
 use super::{During, Store, StoreError, plain};
@@ -23,7 +23,22 @@ pub struct Asked {
 /// Events told at most, the newest.
 const EVENTS_MAX: i64 = 200;
 
-/// Notes what was asked of a job; `number` is of the execution that it starts or redrives.
+/// Notes what was asked of jobs, a row of `row` each.
+pub(super) const NOTE: &str =
+    "INSERT INTO lineage (job_id, at_ms, kind, actor, reason, bulk_id, number, changes)
+     SELECT value ->> 'id', CAST(value ->> 'at_ms' AS BIGINT), value ->> 'kind', value ->> 'actor', value ->> 'reason',
+         value ->> 'bulk', CAST(value ->> 'number' AS BIGINT), value ->> 'changes' FROM json_each($1)";
+
+/// What was asked of a job, for [`NOTE`]; `number` is of the execution that it starts or redrives.
+pub(super) fn row(job: JobId, kind: LineageKind, asked: &Asked, number: i64, at_ms: i64) -> Value {
+    let changes = (!asked.changes.is_empty()).then(|| json!(asked.changes).to_string());
+    json!({
+        "id": job, "at_ms": at_ms, "kind": kind.as_str(), "actor": plain(&asked.actor), "reason": plain(&asked.reason),
+        "bulk": asked.bulk, "number": number, "changes": changes,
+    })
+}
+
+/// Notes what was asked of a job.
 pub(super) async fn note(
     connection: &mut AnyConnection,
     job: JobId,
@@ -32,21 +47,12 @@ pub(super) async fn note(
     number: i64,
     at_ms: i64,
 ) -> Result<(), StoreError> {
-    let changes = (!asked.changes.is_empty()).then(|| json!(asked.changes).to_string());
-    sqlx::query(
-        "INSERT INTO lineage (job_id, at_ms, kind, actor, reason, bulk_id, number, changes) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-    )
-    .bind(job.to_string())
-    .bind(at_ms)
-    .bind(kind.as_str())
-    .bind(&*plain(&asked.actor))
-    .bind(&*plain(&asked.reason))
-    .bind(asked.bulk.map(|bulk| bulk.to_string()))
-    .bind(number)
-    .bind(changes)
-    .execute(connection)
-    .await
-    .during("note a job's lineage")?;
+    let row = row(job, kind, asked, number, at_ms);
+    sqlx::query(NOTE)
+        .bind(Value::from(vec![row]).to_string())
+        .execute(connection)
+        .await
+        .during("note a job's lineage")?;
     Ok(())
 }
 

@@ -8,10 +8,12 @@ use sqlx::AnyConnection;
 use super::{Backend, During, Statement, Store, StoreError, Write, execution::status_text, plain};
 
 mod promise;
+mod submit;
 mod take;
 
-pub use promise::Submitted;
-pub(super) use promise::{Rerun, Stop, Submit};
+pub(super) use promise::{Rerun, Stop};
+pub(super) use submit::Submit;
+pub use submit::Submitted;
 
 /// What the dispatcher is to call.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,10 +4,14 @@
 //! A commit waits for the disk (SQLite) or for the disk and the network (PostgreSQL); what is asked for meanwhile
 //! gathers and is committed together. A write that comes alone waits for nobody.
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::{
+    any::{Any, TypeId},
+    panic::AssertUnwindSafe,
+    sync::Arc,
+};
 
 use futures::{FutureExt, future::BoxFuture};
-use sqlx::{Any, AnyConnection, AnyPool, Transaction, any::AnyArguments, query::Query};
+use sqlx::{AnyConnection, AnyPool, Transaction, any::AnyArguments, query::Query};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::{
@@ -34,6 +38,24 @@ pub(super) trait Write: Send + Sync + 'static {
         &self,
         connection: &mut AnyConnection,
     ) -> impl Future<Output = Result<Self::Output, StoreError>> + Send;
+
+    /// Runs several of a kind as if one came after the other: what many ask for at one time may share its statements.
+    /// Gives an output for each.
+    fn apply_all(
+        writes: &[&Self],
+        connection: &mut AnyConnection,
+    ) -> impl Future<Output = Result<Vec<Self::Output>, StoreError>> + Send
+    where
+        Self: Sized,
+    {
+        async move {
+            let mut outputs = Vec::with_capacity(writes.len());
+            for write in writes {
+                outputs.push(write.apply(&mut *connection).await?);
+            }
+            Ok(outputs)
+        }
+    }
 }
 
 /// The way to the connections that write. Cheap to clone; they end with the last clone.
@@ -72,11 +94,14 @@ impl Writer {
 }
 
 /// A write whose caller waits, whatever its type.
-trait Queued: Send {
+trait Queued: Any + Send {
     fn operation(&self) -> &'static str;
+    fn kind(&self) -> TypeId;
     fn withdrawn(&self) -> bool;
+    /// Runs it and others of its kind.
     fn apply<'a>(
         &'a mut self,
+        alike: &'a mut [Box<dyn Queued>],
         connection: &'a mut AnyConnection,
     ) -> BoxFuture<'a, Result<(), StoreError>>;
     fn committed(self: Box<Self>);
@@ -94,16 +119,30 @@ impl<W: Write> Queued for Waiting<W> {
         self.write.operation()
     }
 
+    fn kind(&self) -> TypeId {
+        TypeId::of::<W>()
+    }
+
     fn withdrawn(&self) -> bool {
         self.reply.is_closed()
     }
 
     fn apply<'a>(
         &'a mut self,
+        alike: &'a mut [Box<dyn Queued>],
         connection: &'a mut AnyConnection,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
-            self.output = Some(self.write.apply(connection).await?);
+            let mut all = vec![self];
+            for other in alike {
+                let other: &mut dyn Any = &mut **other;
+                all.extend(other.downcast_mut::<Self>());
+            }
+            let writes: Vec<&W> = all.iter().map(|waiting| &waiting.write).collect();
+            let outputs = W::apply_all(&writes, connection).await?;
+            for (waiting, output) in all.into_iter().zip(outputs) {
+                waiting.output = Some(output);
+            }
             Ok(())
         })
     }
@@ -182,8 +221,13 @@ async fn together(
 ) -> Result<(), StoreError> {
     let operation = batch.first().map_or("write", |write| write.operation());
     let mut transaction = begin(pool, backend, operation).await?;
-    for write in batch {
-        if let Err(error) = write.apply(&mut transaction).await {
+    // They came at one time: which of them is first is nobody's business, and one kind shares its statements.
+    batch.sort_by_key(|write| write.kind());
+    for alike in batch.chunk_by_mut(|one, other| one.kind() == other.kind()) {
+        let Some((first, others)) = alike.split_first_mut() else {
+            continue;
+        };
+        if let Err(error) = first.apply(others, &mut transaction).await {
             // Dropping would do the same on the connection's next use; this says so to the database now. Its
             // failure leaves a connection that the next begin replaces.
             let _ = transaction.rollback().await;
@@ -197,7 +241,7 @@ async fn begin(
     pool: &AnyPool,
     backend: Backend,
     operation: &'static str,
-) -> Result<Transaction<'static, Any>, StoreError> {
+) -> Result<Transaction<'static, sqlx::Any>, StoreError> {
     match pool.begin_with(backend.begin()).await {
         // When the disk is full SQLite rolls back by itself, and the driver takes the connection to be
         // in a transaction for ever: a new one takes its place.
@@ -285,7 +329,7 @@ impl Statement {
         self
     }
 
-    fn query(&self) -> Query<'_, Any, AnyArguments> {
+    fn query(&self) -> Query<'_, sqlx::Any, AnyArguments> {
         self.values
             .iter()
             .fold(sqlx::query(self.text), |query, value| match value {

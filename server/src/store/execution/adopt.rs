@@ -8,7 +8,7 @@ use model::{ExecutionStatus, JobId, TimestampMs};
 use serde_json::{Value, json};
 use sqlx::AnyConnection;
 
-use super::{NewExecution, Started, status_of};
+use super::{NewExecution, started::Started, status_of};
 use crate::store::{Statement, Store, StoreError, error::During, plain, write::Write};
 
 /// A job for an execution that was started outside Gantry.
@@ -182,7 +182,7 @@ impl Write for Learn {
                  CAST(value ->> 'started_at_ms' AS BIGINT), 1, value ->> 'arn'
              FROM json_each($1) AS told
              WHERE NOT EXISTS (SELECT 1 FROM execution WHERE execution.arn = value ->> 'arn')
-             ON CONFLICT (id) DO NOTHING",
+             ORDER BY value ->> 'job' DESC ON CONFLICT (id) DO NOTHING",
             "INSERT INTO execution (arn, job_id, name, number, status, started_at_ms, heard_at_ms)
              SELECT value ->> 'arn', value ->> 'job', value ->> 'name', 1, 'RUNNING',
                  CAST(value ->> 'started_at_ms' AS BIGINT), CAST(value ->> 'heard_at_ms' AS BIGINT)

@@ -251,6 +251,18 @@ impl Write for StatusesChanged {
         "apply executions' status"
     }
 
+    async fn apply_all(
+        writes: &[&StatusesChanged],
+        connection: &mut AnyConnection,
+    ) -> Result<Vec<Vec<Applied>>, StoreError> {
+        let all: Vec<StatusChange> = writes.iter().flat_map(|write| write.0.clone()).collect();
+        let mut applied = StatusesChanged(all).apply(connection).await?.into_iter();
+        Ok(writes
+            .iter()
+            .map(|write| applied.by_ref().take(write.0.len()).collect())
+            .collect())
+    }
+
     async fn apply(&self, connection: &mut AnyConnection) -> Result<Vec<Applied>, StoreError> {
         let mut known = self.known(&mut *connection).await?;
         let applied = self

@@ -39,7 +39,7 @@ impl Store {
             return self.found(filter, wanted, limit).await;
         }
         let listing = Listing::of(filter);
-        let text = listing.text("SELECT job.* FROM job", &by_id(limit));
+        let text = listing.text(&format!("SELECT {} FROM job", T::COLUMNS), &by_id(limit));
         listing.fetch(self, text).await
     }
 
@@ -107,6 +107,11 @@ impl Listing {
     pub(super) fn and(&mut self, before: &str, value: String, after: &str) {
         let parameter = self.bind(value);
         self.conditions.push(format!("{before}{parameter}{after}"));
+    }
+
+    /// Adds a condition.
+    pub(super) fn require(&mut self, condition: String) {
+        self.conditions.push(condition);
     }
 
     /// Binds a value; gives the name of its parameter.

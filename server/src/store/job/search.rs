@@ -2,7 +2,7 @@
 //! rare by the index of every three characters; so that neither a common text with a rare status nor a rare text
 //! costs more than a page.
 
-use model::JobFilter;
+use model::{JobFilter, JobId, JobSummary};
 use sqlx::{FromRow, any::AnyRow};
 
 use super::{
@@ -13,25 +13,46 @@ use crate::store::{Backend, Store, StoreError};
 
 /// Jobs that are looked at one by one before the index is asked: about as many as take a millisecond or two.
 const NEARBY_MAX: u32 = 1_000;
-/// How many places a job may be away from where its id says: of those of one millisecond it is their coming that
-/// counts.
+/// How many places a job may be away from where its id says: of those that crowd it is their coming that counts.
 const APART_MAX: u32 = 64;
+/// How many of a text's trigrams are looked up; the text itself is compared with what is found.
+const TRIGRAMS_MAX: usize = 16;
 
 /// A row that knows its id.
 pub(super) trait Listed: for<'r> FromRow<'r, AnyRow> + Send + Unpin {
-    fn id(&self) -> model::JobId;
+    /// What is read of a job: each column of each row costs.
+    const COLUMNS: &str;
+
+    fn summary(&self) -> &JobSummary;
+
+    fn id(&self) -> JobId {
+        self.summary().id
+    }
 }
 
 impl Listed for SummaryRow {
-    fn id(&self) -> model::JobId {
-        self.0.id
+    const COLUMNS: &str = "job.id, job.pipeline, job.title, job.source, job.status, job.submitted_at_ms, \
+         job.started_at_ms, job.ended_at_ms, job.error, job.failed_state, job.rerun_count, job.adopted";
+
+    fn summary(&self) -> &JobSummary {
+        &self.0
     }
 }
 
 impl Listed for JobRecord {
-    fn id(&self) -> model::JobId {
-        self.summary.id
+    const COLUMNS: &str = "job.*";
+
+    fn summary(&self) -> &JobSummary {
+        &self.summary
     }
+}
+
+/// Whether a filter leaves out jobs of a time that it admits.
+fn is_narrowed(filter: &JobFilter) -> bool {
+    filter.status.is_some()
+        || filter.pipeline.is_some()
+        || filter.error.is_some()
+        || filter.failed_state.is_some()
 }
 
 impl Store {
@@ -73,12 +94,8 @@ impl Store {
     /// SQLite's index gives what it finds newest first and as it is asked for, so that only a filter beside the text
     /// can make it search for long. Its LIKE knows the case of ASCII's letters only.
     fn looks_nearby(&self, filter: &JobFilter, wanted: &str) -> bool {
-        let is_narrowed = filter.status.is_some()
-            || filter.pipeline.is_some()
-            || filter.error.is_some()
-            || filter.failed_state.is_some();
         match self.backend {
-            Backend::Sqlite => is_narrowed && wanted.is_ascii(),
+            Backend::Sqlite => is_narrowed(filter) && wanted.is_ascii(),
             Backend::Postgres => true,
         }
     }
@@ -91,17 +108,16 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<T>, StoreError> {
         let mut listing = Listing::of(filter);
-        let near = listing.text("SELECT job.* FROM job", &by_id(NEARBY_MAX));
-        let like = listing.bind(pattern(wanted));
-        let holds = match self.backend {
-            Backend::Sqlite => {
-                format!(r"(job.title LIKE {like} ESCAPE '\' OR job.source LIKE {like} ESCAPE '\')")
-            }
-            Backend::Postgres => format!("(job.title || ' ' || job.source) ILIKE {like}"),
-        };
+        // Of the many that are looked at no more is read than that takes.
+        let near = listing.text(
+            "SELECT job.id, job.title, job.source FROM job",
+            &by_id(NEARBY_MAX),
+        );
+        let holds = listing.holds(self.backend, wanted);
+        let end = by_id(limit);
         let text = format!(
-            "SELECT job.* FROM ({near}) AS job WHERE {holds}{}",
-            by_id(limit)
+            "SELECT {} FROM job WHERE job.id IN (SELECT job.id FROM ({near}) AS job WHERE {holds}{end}){end}",
+            T::COLUMNS
         );
         listing.fetch(self, text).await
     }
@@ -114,37 +130,68 @@ impl Store {
         end: Option<String>,
         limit: u32,
     ) -> Result<Vec<T>, StoreError> {
+        let before = filter.before.map(|id| id.to_string());
+        let until = filter.until_ms.map(first_id);
+        let mut end = [end, before, until].into_iter().flatten().min();
+        let mut found = Vec::new();
+        loop {
+            let (some, last) = self.hits_in_sqlite(filter, wanted, end, limit).await?;
+            found.extend(some);
+            if last.is_none() || found.len() >= limit as usize {
+                return Ok(found);
+            }
+            end = last;
+        }
+    }
+
+    /// The newest jobs before an id in which a text stands; when there may be more of them, the id of the last one
+    /// looked at.
+    async fn hits_in_sqlite<T: Listed>(
+        &self,
+        filter: &JobFilter,
+        wanted: &str,
+        end: Option<String>,
+        limit: u32,
+    ) -> Result<(Vec<T>, Option<String>), StoreError> {
         let mut listing = Listing::of(filter);
-        // A string (https://www.sqlite.org/fts5.html#fts5_strings): nothing in it is an operator.
-        let string = format!("\"{}\"", wanted.replace('"', "\"\""));
-        listing.and("job_text MATCH ", string, "");
-        let ends = [
-            end.clone(),
-            filter.before.map(|id| id.to_string()),
-            filter.until_ms.map(first_id),
-        ];
-        for id in ends.into_iter().flatten() {
-            let after = format!(" ORDER BY id LIMIT 1), {}) + {APART_MAX}", i64::MAX / 2);
-            listing.and(
-                "job_text.rowid < COALESCE((SELECT place FROM job WHERE id >= ",
-                id,
-                &after,
-            );
+        listing.and("job_text MATCH ", trigrams(wanted), "");
+        // Each three characters of a text may stand where the text itself does not.
+        if wanted.is_ascii() {
+            let holds = listing.holds(self.backend, wanted);
+            listing.require(holds);
+        }
+        // The index has each job's place with a minus: the newest come first.
+        if let Some(end) = end {
+            listing.and("job.id < ", end.clone(), "");
+            let after = format!(" ORDER BY id LIMIT 1), {}) - {APART_MAX}", i64::MIN / 2);
+            let place = "job_text.rowid > COALESCE((SELECT -place FROM job WHERE id >= ";
+            listing.and(place, end, &after);
         }
         if let Some(since_ms) = filter.since_ms {
-            let after = format!(" ORDER BY id DESC LIMIT 1), 0) - {APART_MAX}");
-            let since = "job_text.rowid > COALESCE((SELECT place FROM job WHERE id < ";
-            listing.and(since, first_id(since_ms), &after);
+            let after = format!(" ORDER BY id DESC LIMIT 1), 0) + {APART_MAX}");
+            let place = "job_text.rowid < COALESCE((SELECT -place FROM job WHERE id < ";
+            listing.and(place, first_id(since_ms), &after);
         }
-        if let Some(end) = end {
-            listing.and("job.id < ", end, "");
-        }
-        let text = listing.text(
+        let hits = listing.text(
             // CROSS keeps the order of the two (https://www.sqlite.org/lang_select.html#crossjoin).
-            "SELECT job.* FROM job_text CROSS JOIN job ON job.place = job_text.rowid",
-            &format!(" ORDER BY job_text.rowid DESC LIMIT {}", limit + APART_MAX),
+            "SELECT job.id FROM job_text CROSS JOIN job ON job.place = -job_text.rowid",
+            &format!(" ORDER BY job_text.rowid LIMIT {}", limit + APART_MAX),
         );
-        listing.fetch(self, text).await
+        let text = format!(
+            "SELECT {} FROM job WHERE job.id IN ({hits}){}",
+            T::COLUMNS,
+            by_id(limit)
+        );
+        let mut found: Vec<T> = listing.fetch(self, text).await?;
+        let last = found.last().map(|job| job.id().to_string());
+        let last = last.filter(|_| found.len() >= limit as usize);
+        // What LIKE could not compare is compared here.
+        if !wanted.is_ascii() {
+            let wanted = wanted.to_lowercase();
+            let holds = |text: &str| text.to_lowercase().contains(&wanted);
+            found.retain(|job| holds(&job.summary().title) || holds(&job.summary().source));
+        }
+        Ok((found, last))
     }
 
     /// By the index, whatever the planner thinks of how common the text is: what is common was nearby.
@@ -156,21 +203,46 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<T>, StoreError> {
         let mut listing = Listing::of(filter);
-        listing.and(
-            "(job.title || ' ' || job.source) ILIKE ",
-            pattern(wanted),
-            "",
-        );
+        let holds = listing.holds(self.backend, wanted);
+        listing.require(holds);
         if let Some(end) = end {
             listing.and("job.id < ", end, "");
         }
         let hits = listing.text("SELECT job.id FROM job", "");
         let text = format!(
             "WITH hit AS MATERIALIZED ({hits}), page AS MATERIALIZED (SELECT id FROM hit ORDER BY id DESC LIMIT {limit})
-             SELECT job.* FROM page JOIN job ON job.id = page.id"
+             SELECT {} FROM page JOIN job ON job.id = page.id",
+            T::COLUMNS
         );
         listing.fetch(self, text).await
     }
+}
+
+impl Listing {
+    /// The condition that a text stands in a job.
+    fn holds(&mut self, backend: Backend, wanted: &str) -> String {
+        let like = self.bind(pattern(wanted));
+        match backend {
+            Backend::Sqlite => {
+                format!(r"(job.title LIKE {like} ESCAPE '\' OR job.source LIKE {like} ESCAPE '\')")
+            }
+            Backend::Postgres => format!("(job.title || ' ' || job.source) ILIKE {like}"),
+        }
+    }
+}
+
+/// A query for what has a text's trigrams: strings, in which nothing is an operator
+/// (<https://www.sqlite.org/fts5.html#fts5_strings>).
+fn trigrams(wanted: &str) -> String {
+    let characters: Vec<char> = wanted.chars().collect();
+    // Side by side: those that overlap would narrow little and cost as much.
+    let beside = characters.windows(3).step_by(3);
+    let strings: Vec<String> = beside
+        .chain(characters.windows(3).last())
+        .take(TRIGRAMS_MAX)
+        .map(|three| format!("\"{}\"", String::from_iter(three).replace('"', "\"\"")))
+        .collect();
+    strings.join(" AND ")
 }
 
 /// Text as LIKE's pattern for what holds it.
@@ -191,11 +263,19 @@ mod tests {
     use super::*;
     use crate::store::testing::{on_each_database, store};
 
-    on_each_database!(what_is_not_near_is_found_further_on, times_bound_a_search);
+    on_each_database!(
+        what_is_not_near_is_found_further_on,
+        times_bound_a_search,
+        a_text_is_found_as_it_stands_whatever_the_case_of_its_letters,
+    );
 
     /// Jobs of one second each; every hundredth has failed, the first three and the last have a word of their own.
     async fn jobs(store: &Store, count: u64) -> Vec<JobId> {
-        let ids: Vec<JobId> = (0..count)
+        jobs_from(store, 0, count).await
+    }
+
+    async fn jobs_from(store: &Store, first: u64, count: u64) -> Vec<JobId> {
+        let ids: Vec<JobId> = (first..first + count)
             .map(|second| {
                 JobId(Uuid::from_u128(
                     u128::from(second * 1000) << 80 | 7 << 76 | 2 << 62,
@@ -275,5 +355,44 @@ mod tests {
             found(&store, &between(Some(398_000), None), 9).await,
             [ids[399], ids[398]]
         );
+    }
+
+    async fn a_text_is_found_as_it_stands_whatever_the_case_of_its_letters() {
+        let (_folder, store) = store().await;
+        let mut ids = Vec::new();
+        for (second, title) in [
+            (1, "Ärger im Büro"),
+            (2, "abcd bcde"),
+            (3, "he said \"cut\" 100%"),
+            (4, "the quick brown fox jumps over the lazy dog, twice"),
+        ] {
+            let job = crate::store::NewJob {
+                title: title.to_owned(),
+                ..crate::store::outbox::testing::new_job(second)
+            };
+            let asked = crate::store::Asked::default();
+            store.submit(&job, None, &asked).await.unwrap();
+            ids.push(job.id);
+        }
+        // So many that those are not near.
+        jobs_from(&store, 100, u64::from(NEARBY_MAX) + 1).await;
+        for (text, expected) in [
+            ("ärger", vec![ids[0]]),
+            ("BÜRO", vec![ids[0]]),
+            ("ABCD", vec![ids[1]]),
+            // Each three of it stand there.
+            ("abcde", vec![]),
+            ("büros", vec![]),
+            ("\"Cut\" 100%", vec![ids[2]]),
+            ("\"cut\" 1000", vec![]),
+            ("brown fox jumps over the lazy dog, twice", vec![ids[3]]),
+            ("brown fox jumps over the lazy dog, twofold", vec![]),
+        ] {
+            let filter = JobFilter {
+                text: Some(text.to_owned()),
+                ..JobFilter::default()
+            };
+            assert_eq!(found(&store, &filter, 9).await, expected, "{text}");
+        }
     }
 }

@@ -1,5 +1,5 @@
-//! What is promised to Step Functions: a job's start, its rerun, its stop, each in one transaction with what the
-//! promise does to the job and to its lineage.
+//! What is promised of a job that is there: its rerun, its stop, each in one transaction with what the promise does to
+//! the job and to its lineage.
 
 use std::str::FromStr;
 
@@ -8,35 +8,10 @@ use sqlx::AnyConnection;
 
 use super::{RerunMode, StopOutcome, back, execution_name};
 use crate::store::{
-    Asked, Backend, NewJob, Store, StoreError, error::During, lineage, plain, write::Write,
+    Asked, Backend, Store, StoreError, error::During, lineage, plain, write::Write,
 };
 
-/// What submitting came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Submitted {
-    /// The job is made, by this request or by the same one before it.
-    Job(JobId),
-    /// Another request used the same idempotency key before, for this job.
-    KeyTaken(JobId),
-}
-
 impl Store {
-    /// Makes a job and promises its start. `upload` is the key of the upload that became its source.
-    /// Twice is as good as once, by the job's id and by its idempotency key.
-    pub async fn submit(
-        &self,
-        job: &NewJob,
-        upload: Option<&str>,
-        asked: &Asked,
-    ) -> Result<Submitted, StoreError> {
-        self.write(Submit {
-            job: job.clone(),
-            upload: upload.map(str::to_owned),
-            asked: asked.clone(),
-        })
-        .await
-    }
-
     /// Promises a rerun of a job that has ended. False, and nothing promised, when it has not:
     /// of two who press Rerun at once, one is told that it is queued already.
     pub async fn rerun(
@@ -68,97 +43,6 @@ impl Store {
             now_ms,
         })
         .await
-    }
-}
-
-#[derive(Debug)]
-pub(in crate::store) struct Submit {
-    pub(in crate::store) job: NewJob,
-    pub(in crate::store) upload: Option<String>,
-    pub(in crate::store) asked: Asked,
-}
-
-impl Write for Submit {
-    type Output = Submitted;
-
-    fn operation(&self) -> &'static str {
-        "submit a job"
-    }
-
-    async fn apply(&self, connection: &mut AnyConnection) -> Result<Submitted, StoreError> {
-        let job = &self.job;
-        let id = job.id.to_string();
-        let made = sqlx::query(
-            "INSERT INTO job (id, pipeline, title, source, input, status, submitted_at_ms, priority, idempotency_key, request_digest)
-             VALUES ($1, $2, $3, $4, $5, 'queued', $6, $7, $8, $9) ON CONFLICT DO NOTHING",
-        )
-        .bind(&id)
-        .bind(&*plain(&job.pipeline))
-        .bind(&*plain(&job.title))
-        .bind(&*plain(&job.source))
-        .bind(job.input.to_string())
-        .bind(job.submitted_at.0)
-        .bind(i64::from(job.priority))
-        .bind(job.idempotency_key.as_deref())
-        .bind(job.request_digest.as_deref())
-        .execute(&mut *connection)
-        .await
-        .during(self.operation())?;
-        if made.rows_affected() == 0 {
-            return self.repeated(connection).await;
-        }
-        sqlx::query(
-            "INSERT INTO outbox (job_id, command, target, due_at_ms, pipeline, priority) VALUES ($1, 'start', $1, $2, $3, $4)",
-        )
-        .bind(&id)
-        .bind(job.submitted_at.0)
-        .bind(&*plain(&job.pipeline))
-        .bind(i64::from(job.priority))
-        .execute(&mut *connection)
-        .await
-        .during(self.operation())?;
-        if let Some(key) = &self.upload {
-            sqlx::query("DELETE FROM upload WHERE key = $1")
-                .bind(key)
-                .execute(&mut *connection)
-                .await
-                .during(self.operation())?;
-        }
-        let at_ms = job.submitted_at.0;
-        lineage::note(
-            connection,
-            job.id,
-            LineageKind::Submitted,
-            &self.asked,
-            1,
-            at_ms,
-        )
-        .await?;
-        Ok(Submitted::Job(job.id))
-    }
-}
-
-impl Submit {
-    /// A job of this id, or of this key, is there already.
-    async fn repeated(&self, connection: &mut AnyConnection) -> Result<Submitted, StoreError> {
-        let (id, digest): (String, Option<String>) = sqlx::query_as(
-            "SELECT id, request_digest FROM job WHERE id = $1 OR idempotency_key = $2",
-        )
-        .bind(self.job.id.to_string())
-        .bind(self.job.idempotency_key.as_deref())
-        .fetch_one(connection)
-        .await
-        .during(self.operation())?;
-        let first = JobId::from_str(&id).map_err(|_| StoreError::Unreadable {
-            what: "job id",
-            text: id,
-        })?;
-        Ok(
-            match first == self.job.id || digest == self.job.request_digest {
-                true => Submitted::Job(first),
-                false => Submitted::KeyTaken(first),
-            },
-        )
     }
 }
 

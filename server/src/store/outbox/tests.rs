@@ -275,9 +275,13 @@ async fn a_repeated_request_gives_the_first_job() {
         ..new_job(second)
     };
     let first = with_key(1, "a");
-    for job in [&first, &with_key(2, "a")] {
+    for (job, expected) in [
+        (&first, Submitted::Made(first.id)),
+        (&first, Submitted::Repeated(first.id)),
+        (&with_key(2, "a"), Submitted::Repeated(first.id)),
+    ] {
         let submitted = store.submit(job, None, &Asked::default()).await.unwrap();
-        assert_eq!(submitted, Submitted::Job(first.id));
+        assert_eq!(submitted, expected);
     }
     let other = store
         .submit(&with_key(3, "b"), None, &Asked::default())
@@ -299,7 +303,7 @@ async fn a_repeated_request_gives_the_first_job() {
     let ids: std::collections::HashSet<_> = submitted
         .into_iter()
         .map(|result| match result.unwrap() {
-            Submitted::Job(id) => id,
+            Submitted::Made(id) | Submitted::Repeated(id) => id,
             other => panic!("{other:?}"),
         })
         .collect();

@@ -22,11 +22,16 @@ use crate::{
 
 on_each_database!(the_store_equals_the_truth_after_one_sweep);
 
-const EXECUTIONS: usize = 1_200;
 const PAGE: usize = 1_000;
 const MACHINE: &str = "arn:aws:states:us-east-1:000000000000:stateMachine:gantry-media";
 /// When the first execution started; each next one a second later.
 const BEGIN_MS: i64 = 1_700_000_000_123;
+
+/// How many executions: 400,000 have a million events.
+fn executions_count() -> usize {
+    std::env::var("GANTRY_TEST_count")
+        .map_or(1_200, |text| text.parse().expect("a number of executions"))
+}
 
 /// Numbers that are the same each time (SplitMix64).
 struct Chance(u64);
@@ -192,6 +197,7 @@ async fn differences(control: &Control, executions: &Executions) -> usize {
 }
 
 async fn the_store_equals_the_truth_after_one_sweep() {
+    let count = executions_count();
     let fake = FakeAws::start().await;
     let (_folder, store) = store::testing::store().await;
     let config = config::testing::config();
@@ -205,11 +211,10 @@ async fn the_store_equals_the_truth_after_one_sweep() {
     let mut events = Vec::new();
     // What only a description tells: words of ends that were lost, inputs of what no event was left of.
     let mut descriptions_max = 0;
-    let own =
-        (0..EXECUTIONS / 2).map(|second| store::testing_submit(&control.store, second as u64));
+    let own = (0..count / 2).map(|second| store::testing_submit(&control.store, second as u64));
     let own = join_all(own).await;
     let mut started = Vec::new();
-    for number in 0..EXECUTIONS {
+    for number in 0..count {
         let job = own.get(number / 2).filter(|_| number % 2 == 0);
         let name = job.map_or_else(|| format!("nightly-{number}"), ToString::to_string);
         let (truth, told) = lived(&mut chance, number, name);
@@ -237,6 +242,7 @@ async fn the_store_equals_the_truth_after_one_sweep() {
         executions.lock().unwrap().push(truth);
     }
     events.sort_by_key(|(place, _)| *place);
+    println!("{count} executions, {} events came", events.len());
     control
         .store
         .learn(started, Vec::new(), 1_000)
@@ -248,20 +254,17 @@ async fn the_store_equals_the_truth_after_one_sweep() {
         intake.take(some).await.unwrap();
     }
     intake.settled().await;
-    assert!(differences(&control, &executions).await > EXECUTIONS / 10);
+    assert!(differences(&control, &executions).await > count / 10);
 
     let described_before = fake.calls("DescribeExecution").len();
     let swept = sweep(&control, i64::MIN, "sweep").await.unwrap();
     assert_eq!(differences(&control, &executions).await, 0);
     assert!(swept.corrected > 0 && swept.adopted > 0, "{swept:?}");
-    assert_eq!(swept.told, EXECUTIONS as u64);
+    assert_eq!(swept.told, count as u64);
     let counts = control.store.job_counts().await.unwrap();
-    assert_eq!(counts.total(), EXECUTIONS as u64);
+    assert_eq!(counts.total(), count as u64);
     // A call for each thousand, and none for a single one.
-    assert_eq!(
-        fake.calls("ListExecutions").len(),
-        EXECUTIONS.div_ceil(PAGE)
-    );
+    assert_eq!(fake.calls("ListExecutions").len(), count.div_ceil(PAGE));
     assert_eq!(fake.calls("DescribeExecution").len(), described_before);
 
     // Words of ends and inputs come afterwards, as the budget has it.
@@ -283,12 +286,8 @@ async fn the_store_equals_the_truth_after_one_sweep() {
         "{descriptions} of {descriptions_max}"
     );
     let filter = JobFilter::default();
-    let jobs = control
-        .store
-        .jobs(&filter, EXECUTIONS as u32)
-        .await
-        .unwrap();
-    assert_eq!(jobs.len(), EXECUTIONS);
+    let jobs = control.store.jobs(&filter, count as u32).await.unwrap();
+    assert_eq!(jobs.len(), count);
     for job in jobs {
         let is_failure = [JobStatus::Failed, JobStatus::Aborted].contains(&job.status);
         let error = is_failure.then_some("Source.Empty");
