@@ -11,10 +11,12 @@ use super::{
 };
 use crate::store::{Backend, Store, StoreError};
 
-/// Jobs that are looked at one by one before the index is asked: about as many as take a millisecond or two.
-const NEARBY_MAX: u32 = 1_000;
+/// Jobs that are looked at one by one before the index is asked: about as many as take a millisecond.
+const NEARBY_MAX: u32 = 500;
+/// And once more, where there were some among those but no page of them: some ten milliseconds.
+const FARTHER_MAX: u32 = 10_000;
 /// How many places a job may be away from where its id says: of those that crowd it is their coming that counts.
-const APART_MAX: u32 = 64;
+const APART_MAX: u32 = 16;
 /// How many of a text's trigrams are looked up; the text itself is compared with what is found.
 const TRIGRAMS_MAX: usize = 16;
 
@@ -47,6 +49,35 @@ impl Listed for JobRecord {
     }
 }
 
+/// So many jobs that the rest of a filter admits, before an id where there is one.
+#[derive(Debug, Clone, Copy)]
+struct Near<'a> {
+    end: Option<&'a str>,
+    jobs: u32,
+}
+
+impl Near<'_> {
+    fn listing(self, filter: &JobFilter) -> Listing {
+        let mut listing = Listing::of(filter);
+        if let Some(end) = self.end {
+            listing.and("job.id < ", end.to_owned(), "");
+        }
+        listing
+    }
+}
+
+/// How many more jobs to look at one by one, when so many of the first are wanted and `left` more are: enough if the
+/// others are as those. None where the index will have less to do.
+fn farther(left: u32, found: usize) -> Option<u32> {
+    let found = u32::try_from(found).ok().filter(|found| *found > 0)?;
+    Some(left * NEARBY_MAX / found * 3 / 2).filter(|more| *more <= FARTHER_MAX)
+}
+
+/// How many of a page are still to be found.
+fn left_of<T>(limit: u32, found: &[T]) -> u32 {
+    limit.saturating_sub(u32::try_from(found.len()).unwrap_or(limit))
+}
+
 /// Whether a filter leaves out jobs of a time that it admits.
 fn is_narrowed(filter: &JobFilter) -> bool {
     filter.status.is_some()
@@ -65,22 +96,30 @@ impl Store {
     ) -> Result<Vec<T>, StoreError> {
         let mut found: Vec<T> = Vec::new();
         let mut end = None;
-        if self.looks_nearby(filter, wanted) {
-            found = self.nearby(filter, wanted, limit).await?;
+        let mut window = self.looks_nearby(filter, wanted).then_some(NEARBY_MAX);
+        while let Some(jobs) = window {
+            let near = Near {
+                end: end.as_deref(),
+                jobs,
+            };
+            let left = left_of(limit, &found);
+            found.extend(self.nearby::<T>(filter, wanted, near, left).await?);
             if found.len() >= limit as usize {
                 return Ok(found);
             }
-            let listing = Listing::of(filter);
-            let last = format!("{} OFFSET {}", by_id(1), NEARBY_MAX - 1);
+            let listing = near.listing(filter);
+            let last = format!("{} OFFSET {}", by_id(1), jobs - 1);
             let text = listing.text("SELECT job.id FROM job", &last);
             let last: Vec<(String,)> = listing.fetch(self, text).await?;
             let Some((last,)) = last.into_iter().next() else {
                 // That was all that the rest of the filter admits.
                 return Ok(found);
             };
+            let is_first = end.is_none();
             end = Some(last);
+            window = farther(left_of(limit, &found), found.len()).filter(|_| is_first);
         }
-        let left = limit.saturating_sub(u32::try_from(found.len()).unwrap_or(limit));
+        let left = left_of(limit, &found);
         let mut further = match self.backend {
             Backend::Sqlite => self.further_in_sqlite(filter, wanted, end, left).await?,
             Backend::Postgres => self.further_in_postgres(filter, wanted, end, left).await?,
@@ -100,18 +139,19 @@ impl Store {
         }
     }
 
-    /// Looks at the first jobs of the page one by one.
+    /// Looks at the next jobs of the page one by one.
     async fn nearby<T: Listed>(
         &self,
         filter: &JobFilter,
         wanted: &str,
+        near: Near<'_>,
         limit: u32,
     ) -> Result<Vec<T>, StoreError> {
-        let mut listing = Listing::of(filter);
+        let mut listing = near.listing(filter);
         // Of the many that are looked at no more is read than that takes.
         let near = listing.text(
             "SELECT job.id, job.title, job.source FROM job",
-            &by_id(NEARBY_MAX),
+            &by_id(near.jobs),
         );
         let holds = listing.holds(self.backend, wanted);
         let end = by_id(limit);
