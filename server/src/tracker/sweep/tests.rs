@@ -27,9 +27,9 @@ const MACHINE: &str = "arn:aws:states:us-east-1:000000000000:stateMachine:gantry
 /// When the first execution started; each next one a second later.
 const BEGIN_MS: i64 = 1_700_000_000_123;
 
-/// How many executions: 400,000 have a million events.
+/// How many executions; about twice as many events come.
 fn executions_count() -> usize {
-    std::env::var("GANTRY_TEST_count")
+    std::env::var("GANTRY_TEST_EXECUTIONS")
         .map_or(1_200, |text| text.parse().expect("a number of executions"))
 }
 
@@ -134,7 +134,21 @@ fn lived(chance: &mut Chance, number: usize, name: String) -> (Truth, Vec<Messag
     }
 }
 
-type Executions = Arc<Mutex<Vec<Truth>>>;
+/// Every execution, and where each is by its ARN.
+#[derive(Debug, Clone, Default)]
+struct Truths {
+    all: Vec<Truth>,
+    places: HashMap<String, usize>,
+}
+
+impl Truths {
+    fn push(&mut self, truth: Truth) {
+        self.places.insert(truth.arn(), self.all.len());
+        self.all.push(truth);
+    }
+}
+
+type Executions = Arc<Mutex<Truths>>;
 
 /// Step Functions over these executions.
 fn answer(executions: &Executions, operation: &str, request: &Value) -> Option<Value> {
@@ -146,7 +160,7 @@ fn answer(executions: &Executions, operation: &str, request: &Value) -> Option<V
                     .as_str()
                     .is_none_or(|status| status == one.status)
             };
-            let mut wanted: Vec<_> = executions.iter().filter(is_wanted).collect();
+            let mut wanted: Vec<_> = executions.all.iter().filter(is_wanted).collect();
             wanted.sort_by_key(|one| -one.started_at_ms);
             let from: usize = request["nextToken"]
                 .as_str()
@@ -162,10 +176,8 @@ fn answer(executions: &Executions, operation: &str, request: &Value) -> Option<V
             Some(json!({"executions": page, "nextToken": token}))
         }
         "DescribeExecution" => {
-            let found = executions
-                .iter()
-                .find(|one| request["executionArn"] == one.arn());
-            Some(found.unwrap().described())
+            let place = executions.places.get(request["executionArn"].as_str()?);
+            Some(executions.all[*place.unwrap()].described())
         }
         _ => None,
     }
@@ -173,7 +185,7 @@ fn answer(executions: &Executions, operation: &str, request: &Value) -> Option<V
 
 /// In how many executions the store differs from the truth.
 async fn differences(control: &Control, executions: &Executions) -> usize {
-    let executions = executions.lock().unwrap().clone();
+    let executions = executions.lock().unwrap().all.clone();
     let arns: Vec<_> = executions.iter().map(Truth::arn).collect();
     let arns: Vec<_> = arns.iter().map(String::as_str).collect();
     let known = control.store.executions_known(&arns).await.unwrap();
@@ -298,18 +310,22 @@ async fn the_store_equals_the_truth_after_one_sweep() {
     }
 
     // The next sweep reads what is new, and asks about what ended in silence long after it began.
+    let later_ms = BEGIN_MS + 1_000 * count as i64;
     let ended = {
         let mut executions = executions.lock().unwrap();
-        let running = executions.iter_mut().find(|one| one.status == "RUNNING");
+        let running = executions
+            .all
+            .iter_mut()
+            .find(|one| one.status == "RUNNING");
         let running = running.unwrap();
         running.status = "SUCCEEDED";
-        running.ended_at_ms = Some(BEGIN_MS + 9_000_000);
+        running.ended_at_ms = Some(later_ms + 9_000_000);
         let arn = running.arn();
         executions.push(Truth {
             name: "late".to_owned(),
             status: "SUCCEEDED",
-            started_at_ms: BEGIN_MS + 8_000_000,
-            ended_at_ms: Some(BEGIN_MS + 8_001_000),
+            started_at_ms: later_ms + 8_000_000,
+            ended_at_ms: Some(later_ms + 8_001_000),
             ..Truth::default()
         });
         arn
@@ -318,7 +334,7 @@ async fn the_store_equals_the_truth_after_one_sweep() {
         fake.calls("ListExecutions").len(),
         fake.calls("DescribeExecution").len(),
     );
-    sweep(&control, BEGIN_MS + 5_000_000, "sweep")
+    sweep(&control, later_ms + 5_000_000, "sweep")
         .await
         .unwrap();
     assert_eq!(differences(&control, &executions).await, 0);
