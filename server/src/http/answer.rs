@@ -42,14 +42,9 @@ pub(super) fn job_id(text: &str) -> Result<JobId, Failure> {
         .map_err(|_| Failure::not_found(format!("There is no job “{text}”: that is no job's id.")))
 }
 
-/// A request that does not say what it must.
-pub(super) fn invalid(message: impl Into<String>) -> Failure {
-    Failure::invalid(message)
-}
-
 /// The answer to a method that an address does not have (RFC 9110, section 15.5.6).
 pub(super) async fn method_not_allowed(request_id: RequestId) -> Response {
-    let error = invalid("This address does not take requests of this method.");
+    let error = Failure::invalid("This address does not take requests of this method.");
     let mut response = request_id.answer(error).into_response();
     *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
     response

@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use super::{
     Edge,
-    answer::{Answer, Answered, invalid, job_id, status_of},
+    answer::{Answer, Answered, job_id, status_of},
     form::{PAGE, wants_json, words},
     job::{Words, filter_of},
     page::{Told, render_instead},
@@ -51,7 +51,7 @@ pub(super) async fn create(
     DefaultBodyLimit::max(BODY_BYTES_MAX).apply(&mut request);
     let Json(request) = Json::<CreateBulk>::from_request(request, &())
         .await
-        .map_err(|problem| request_id.answer(invalid(problem.body_text())))?;
+        .map_err(|problem| request_id.answer(Failure::invalid(problem.body_text())))?;
     let made = edge.control.create_bulk(request, actor.or("API")).await;
     let bulk = made.map_err(|failure| request_id.answer(failure))?;
     let address = format!("/api/v1/bulks/{}", bulk.id);
@@ -81,7 +81,7 @@ pub(super) fn items_of(
     let after = match word("after") {
         Some(text) => text
             .parse()
-            .map_err(|_| invalid("`after` must be an item's position, a whole number."))?,
+            .map_err(|_| Failure::invalid("`after` must be an item's position, a whole number."))?,
         None => 0,
     };
     Ok((state, after))
@@ -169,7 +169,7 @@ pub(super) async fn create_by_form(
     let body = match String::from_request(request, &()).await {
         Ok(body) => body,
         Err(problem) => {
-            let failure = invalid(problem.body_text());
+            let failure = Failure::invalid(problem.body_text());
             return refused(&edge, request_id, &headers, "/bulks", failure).await;
         }
     };
@@ -230,7 +230,7 @@ fn asked(words: &HashMap<String, String>) -> Result<CreateBulk, Failure> {
         word(name)
             .map(|text| {
                 serde_json::from_str(text)
-                    .map_err(|error| invalid(format!("`{name}` is not JSON: {error}.")))
+                    .map_err(|error| Failure::invalid(format!("`{name}` is not JSON: {error}.")))
             })
             .transpose()
     };
@@ -238,7 +238,7 @@ fn asked(words: &HashMap<String, String>) -> Result<CreateBulk, Failure> {
         word(name)
             .map(|text| {
                 text.parse()
-                    .map_err(|_| invalid(format!("`{name}` must be a whole number.")))
+                    .map_err(|_| Failure::invalid(format!("`{name}` must be a whole number.")))
             })
             .transpose()
     };
@@ -270,7 +270,7 @@ fn asked(words: &HashMap<String, String>) -> Result<CreateBulk, Failure> {
             filter: Some(filter_of(words)?),
         }),
         _ => {
-            return Err(invalid(
+            return Err(Failure::invalid(
                 "`kind` must say what to do: submit, rerun or stop.",
             ));
         }

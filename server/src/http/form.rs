@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Edge,
-    answer::{Answer, invalid, job_id, status_of},
+    answer::{Answer, job_id, status_of},
     job::mode_of,
     page::{Told, render_instead},
     request::{Actor, RequestId},
@@ -103,7 +103,7 @@ async fn read(
     DefaultBodyLimit::disable().apply(&mut request);
     let mut form = Multipart::from_request(request, &())
         .await
-        .map_err(|problem| invalid(problem.body_text()))?;
+        .map_err(|problem| Failure::invalid(problem.body_text()))?;
     for _ in 0..FIELDS_MAX {
         let Some(field) = form.next_field().await.map_err(broken)? else {
             return Ok(());
@@ -117,7 +117,7 @@ async fn read(
             }
         }
     }
-    Err(invalid(format!(
+    Err(Failure::invalid(format!(
         "The form has more than {FIELDS_MAX} fields."
     )))
 }
@@ -126,13 +126,13 @@ async fn text(mut field: Field<'_>) -> Result<String, Failure> {
     let mut text = Vec::new();
     while let Some(chunk) = field.chunk().await.map_err(broken)? {
         if text.len() + chunk.len() > FIELD_BYTES_MAX {
-            return Err(invalid(format!(
+            return Err(Failure::invalid(format!(
                 "A field is longer than {FIELD_BYTES_MAX} bytes."
             )));
         }
         text.extend_from_slice(&chunk);
     }
-    String::from_utf8(text).map_err(|_| invalid("A field is not UTF-8 text."))
+    String::from_utf8(text).map_err(|_| Failure::invalid("A field is not UTF-8 text."))
 }
 
 async fn receive(
@@ -264,7 +264,7 @@ fn of_field(pointer: &str, message: impl Into<String>) -> Failure {
 /// The form did not come whole.
 fn broken(problem: MultipartError) -> Failure {
     tracing::info!(problem = problem.body_text(), "a form broke off");
-    invalid("The form did not arrive whole. Send it again.")
+    Failure::invalid("The form did not arrive whole. Send it again.")
 }
 
 /// Runs a job again, as the form's mode and reason say. With another input it is a bulk operation of one, for that

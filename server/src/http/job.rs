@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use super::{
     Edge,
-    answer::{Answered, invalid, job_id},
+    answer::{Answered, job_id},
     request::{Actor, RequestId},
 };
 use crate::control::{Failure, input::Edit, job::Rerun};
@@ -36,10 +36,10 @@ const BODY_BYTES_MAX: usize = 8 << 20;
 /// A body that was not read, and why.
 fn unread(status: StatusCode, problem: String) -> Failure {
     match status {
-        StatusCode::PAYLOAD_TOO_LARGE => invalid(format!(
+        StatusCode::PAYLOAD_TOO_LARGE => Failure::invalid(format!(
             "The body has more than {BODY_BYTES_MAX} bytes (8 MiB), which is the most that a job's input may have. Put the rest into S3 and name it in the input."
         )),
-        _ => invalid(problem),
+        _ => Failure::invalid(problem),
     }
 }
 
@@ -148,7 +148,7 @@ pub(super) async fn state(
             .filter(|word| !word.is_empty())
             .map(|word| {
                 word.parse()
-                    .map_err(|_| invalid("`visit` must be an event's id, a whole number."))
+                    .map_err(|_| Failure::invalid("`visit` must be an event's id, a whole number."))
             })
             .transpose()?;
         edge.control.state_detail(job_id(&id)?, &name, visit).await
@@ -193,8 +193,9 @@ pub(super) async fn rerun(
             .map_err(|problem| unread(problem.status(), problem.body_text()))?;
         let request: RerunRequest = match body.trim() {
             "" => RerunRequest::default(),
-            text => serde_json::from_str(text)
-                .map_err(|error| invalid(format!("The body is not a rerun's: {error}.")))?,
+            text => serde_json::from_str(text).map_err(|error| {
+                Failure::invalid(format!("The body is not a rerun's: {error}."))
+            })?,
         };
         let rerun = Rerun {
             mode: match request.mode {

@@ -16,11 +16,7 @@ use axum::{
 };
 use model::{ApiError, ErrorCode};
 
-use super::{
-    Edge,
-    answer::{Answered, invalid},
-    request::RequestId,
-};
+use super::{Edge, answer::Answered, request::RequestId};
 use crate::{
     control::Failure,
     live::{TOPICS_MAX, Topic, WATCHERS_MAX, Watcher},
@@ -113,12 +109,12 @@ async fn topics(edge: &Edge, words: &[(String, String)]) -> Result<Vec<Topic>, F
         }
     }
     if topics.is_empty() {
-        return Err(invalid(
+        return Err(Failure::invalid(
             "Say what to follow: `?topic=jobs`, or `?topic=job:` and a job's id.",
         ));
     }
     if topics.len() > TOPICS_MAX {
-        return Err(invalid(format!(
+        return Err(Failure::invalid(format!(
             "These are {} topics, and one connection follows at most {TOPICS_MAX}. Open a second one.",
             topics.len()
         )));

@@ -11,7 +11,7 @@ use model::{ApiError, ErrorCode, FieldError, PipelineSettings};
 
 use super::{
     Edge,
-    answer::{Answer, Answered, invalid, status_of},
+    answer::{Answer, Answered, status_of},
     form::{wants_json, words},
     page::{Told, render_instead},
     request::RequestId,
@@ -43,7 +43,8 @@ pub(super) async fn set(
     Path(name): Path<String>,
     body: Result<Json<PipelineSettings>, JsonRejection>,
 ) -> Answered<Json<PipelineSettings>> {
-    let Json(settings) = body.map_err(|problem| request_id.answer(invalid(problem.body_text())))?;
+    let Json(settings) =
+        body.map_err(|problem| request_id.answer(Failure::invalid(problem.body_text())))?;
     let settings = edge.control.set_pipeline_settings(&name, settings).await;
     settings
         .map(Json)

@@ -5,11 +5,11 @@
 use std::{
     cell::{Cell, RefCell},
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    process,
 };
 
 use sqlx::{AnyConnection, AssertSqlSafe, Connection, Executor};
 use url::Url;
+use uuid::Uuid;
 
 use super::{Backend, Store};
 
@@ -117,10 +117,8 @@ async fn made(migrated: bool) -> String {
         true => template().await,
         false => "template0".to_owned(),
     };
-    let number = MADE.with_borrow(Vec::len);
-    let thread = format!("{:?}", std::thread::current().id());
-    let thread: String = thread.chars().filter(char::is_ascii_digit).collect();
-    let name = format!("gantry_test_{}_{thread}_{number}", process::id());
+    // No process number: one that was killed before may have had it, and left its database.
+    let name = format!("gantry_test_{}", Uuid::now_v7().simple());
     let mut connection = AnyConnection::connect(&server()).await.expect("the server");
     connection
         .execute(AssertSqlSafe(format!(
