@@ -96,7 +96,7 @@ fn page(
         <header class="title-line">
             <h1>{bulk.title.clone()}</h1>
             <span role="status" data-testid="bulk-state" data-state=bulk.state.as_str()>
-                {badge(bulk.state)}
+                {badge(bulk)}
             </span>
         </header>
         <section class=if bulk.state == BulkState::Paused { "panel stopped" } else { "panel" }>

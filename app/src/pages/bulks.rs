@@ -54,7 +54,7 @@ fn list(bulks: Vec<Bulk>, refused: Option<ActionFailure>) -> AnyView {
         <h1>"Bulk operations"</h1>
         {told(refused)}
         {begin}
-        <div class="jobs">{body}</div>
+        <div class="jobs bulks">{body}</div>
     }
     .into_any()
 }
@@ -64,7 +64,7 @@ fn table(bulks: Vec<Bulk>) -> AnyView {
         let counts = bulk.counts;
         view! {
             <tr>
-                <td>{badge(bulk.state)}</td>
+                <td>{badge(&bulk)}</td>
                 <th scope="row">
                     <a class="row-link" href=format!("/bulks/{}", bulk.id)>
                         {bulk.title.clone()}
@@ -73,7 +73,7 @@ fn table(bulks: Vec<Bulk>) -> AnyView {
                 </th>
                 <td class="number">{format!("{} of {}", counts.settled(), counts.eligible())}</td>
                 <td class="number narrow-hide">{counts.of(BulkItemState::Failed)}</td>
-                <td class="when">{moment(bulk.created_at_ms)}</td>
+                <td class="when narrow-hide">{moment(bulk.created_at_ms)}</td>
             </tr>
         }
     });
@@ -91,7 +91,9 @@ fn table(bulks: Vec<Bulk>) -> AnyView {
                     <th scope="col" class="number narrow-hide">
                         "Failed"
                     </th>
-                    <th scope="col">"Made"</th>
+                    <th scope="col" class="narrow-hide">
+                        "Made"
+                    </th>
                 </tr>
             </thead>
             <tbody>{rows}</tbody>

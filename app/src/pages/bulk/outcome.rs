@@ -9,15 +9,16 @@ use crate::components::{
 };
 
 /// A bulk operation's state.
-pub fn badge(state: BulkState) -> AnyView {
-    let tone = match state {
+pub fn badge(bulk: &Bulk) -> AnyView {
+    let tone = match bulk.state {
         BulkState::Draft => Tone::Queued,
         BulkState::Running => Tone::Running,
         BulkState::Paused => Tone::Caught,
         BulkState::Cancelled => Tone::Stopped,
+        BulkState::Done if bulk.counts.failed > 0 => Tone::Caught,
         BulkState::Done => Tone::Succeeded,
     };
-    tone_badge(tone, state.label())
+    tone_badge(tone, bulk.state.label())
 }
 
 /// The look of an item's state.
