@@ -24,6 +24,7 @@ mod outbox;
 mod pipeline;
 mod progress;
 mod telemetry;
+mod text_index;
 mod upload;
 mod write;
 
@@ -43,6 +44,7 @@ pub use outbox::{Command, OutboxRow, RerunMode, StopOutcome, Submitted};
 pub use pipeline::PipelineSetting;
 pub use progress::ProgressRow;
 pub use telemetry::Telemetry;
+pub use text_index::TextBlockSizes;
 pub use upload::PendingUpload;
 
 use backend::Purpose;

@@ -26,6 +26,7 @@ mod retention;
 mod status;
 mod sweep;
 mod telemetry;
+mod text_index;
 mod version;
 
 /// The first pause after a failure, and the longest.
@@ -51,6 +52,7 @@ pub fn start(control: &Control) -> JoinSet<()> {
     loops.spawn(telemetry::run(tracker.clone()));
     loops.spawn(manifest::run(tracker.clone()));
     loops.spawn(retention::run(tracker.clone()));
+    loops.spawn(text_index::run(tracker.clone()));
     loops.spawn(version::run(tracker.clone()));
     loops.spawn(health::run(tracker.clone()));
     loops.spawn(uploads(tracker));

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use model::{JobFilter, JobSummary};
+use model::{JobFilter, JobId, JobSummary};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, FromRow, any::AnyRow, query::QueryAs as Query};
 
@@ -150,7 +150,12 @@ pub(super) fn by_id(limit: u32) -> String {
 
 /// The first id that a job submitted at a moment can have: a UUID version 7 begins with its milliseconds
 /// (RFC 9562, section 5.7).
-pub(super) fn first_id(at_ms: i64) -> String {
+pub(super) fn first_job_id(at_ms: i64) -> JobId {
     let millis = at_ms.clamp(0, (1 << 48) - 1).unsigned_abs();
-    uuid::Uuid::from_u128(u128::from(millis) << 80).to_string()
+    JobId(uuid::Uuid::from_u128(u128::from(millis) << 80))
+}
+
+/// The same as it is stored.
+pub(super) fn first_id(at_ms: i64) -> String {
+    first_job_id(at_ms).to_string()
 }

@@ -1,24 +1,30 @@
-//! Jobs in whose title or source a text stands, newest first. What is common is found near the page's begin, what is
-//! rare by the index of every three characters; so that neither a common text with a rare status nor a rare text
-//! costs more than a page.
+//! Jobs in whose title or source a text stands, newest first: by [`crate::store::text_index`]. Beside another filter,
+//! what that admits is looked at in turn with what the index finds, ever more of both, so that neither a common text
+//! with a rare status nor a rare text costs much more than the shorter way.
+
+use std::{collections::VecDeque, str::FromStr};
 
 use model::{JobFilter, JobId, JobSummary};
+use serde_json::{Value, json};
 use sqlx::{FromRow, any::AnyRow};
 
 use super::{
     JobRecord, SummaryRow,
-    list::{Listing, by_id, first_id},
+    list::{Listing, by_id, first_id, first_job_id},
 };
-use crate::store::{Backend, Store, StoreError};
+use crate::store::{
+    Backend, Store, StoreError,
+    text_index::{find::Hits, folded},
+};
 
-/// Jobs that are looked at one by one before the index is asked: about as many as take a millisecond.
-const NEARBY_MAX: u32 = 500;
-/// And once more, where there were some among those but no page of them: some ten milliseconds.
-const FARTHER_MAX: u32 = 10_000;
-/// How many places a job may be away from where its id says: of those that crowd it is their coming that counts.
-const APART_MAX: u32 = 16;
-/// How many of a text's trigrams are looked up; the text itself is compared with what is found.
-const TRIGRAMS_MAX: usize = 16;
+/// Jobs that the rest of a filter admits and that are looked at one by one, before the index is asked about as many.
+const LOOKS_MIN: u32 = 500;
+/// And how many times as many the next time.
+const LOOKS_GROWTH: u32 = 4;
+/// More than a page that the index is asked for at once: some of what it finds is not what is wanted.
+const HITS_MORE: u32 = 14;
+/// And at most.
+const HITS_MAX: u32 = 2_000;
 
 /// A row that knows its id.
 pub(super) trait Listed: for<'r> FromRow<'r, AnyRow> + Send + Unpin {
@@ -49,41 +55,25 @@ impl Listed for JobRecord {
     }
 }
 
-/// So many jobs that the rest of a filter admits, before an id where there is one.
-#[derive(Debug, Clone, Copy)]
-struct Near<'a> {
-    end: Option<&'a str>,
-    jobs: u32,
-}
-
-impl Near<'_> {
-    fn listing(self, filter: &JobFilter) -> Listing {
-        let mut listing = Listing::of(filter);
-        if let Some(end) = self.end {
-            listing.and("job.id < ", end.to_owned(), "");
-        }
-        listing
-    }
-}
-
-/// How many more jobs to look at one by one, when so many of the first are wanted and `left` more are: enough if the
-/// others are as those. None where the index will have less to do.
-fn farther(left: u32, found: usize) -> Option<u32> {
-    let found = u32::try_from(found).ok().filter(|found| *found > 0)?;
-    Some(left * NEARBY_MAX / found * 3 / 2).filter(|more| *more <= FARTHER_MAX)
-}
-
-/// How many of a page are still to be found.
-fn left_of<T>(limit: u32, found: &[T]) -> u32 {
-    limit.saturating_sub(u32::try_from(found.len()).unwrap_or(limit))
-}
-
 /// Whether a filter leaves out jobs of a time that it admits.
 fn is_narrowed(filter: &JobFilter) -> bool {
     filter.status.is_some()
         || filter.pipeline.is_some()
         || filter.error.is_some()
         || filter.failed_state.is_some()
+}
+
+/// A search under way.
+struct Search<'a, T> {
+    store: &'a Store,
+    filter: &'a JobFilter,
+    wanted: &'a str,
+    /// In small letters.
+    folded: String,
+    limit: usize,
+    found: Vec<T>,
+    /// What is newer was looked at, or is not to be.
+    end: Option<JobId>,
 }
 
 impl Store {
@@ -94,195 +84,194 @@ impl Store {
         wanted: &str,
         limit: u32,
     ) -> Result<Vec<T>, StoreError> {
-        let mut found: Vec<T> = Vec::new();
-        let mut end = None;
-        let mut window = self.looks_nearby(filter, wanted).then_some(NEARBY_MAX);
-        while let Some(jobs) = window {
-            let near = Near {
-                end: end.as_deref(),
-                jobs,
-            };
-            let left = left_of(limit, &found);
-            found.extend(self.nearby::<T>(filter, wanted, near, left).await?);
-            if found.len() >= limit as usize {
-                return Ok(found);
-            }
-            let listing = near.listing(filter);
-            let last = format!("{} OFFSET {}", by_id(1), jobs - 1);
-            let text = listing.text("SELECT job.id FROM job", &last);
-            let last: Vec<(String,)> = listing.fetch(self, text).await?;
-            let Some((last,)) = last.into_iter().next() else {
-                // That was all that the rest of the filter admits.
-                return Ok(found);
-            };
-            let is_first = end.is_none();
-            end = Some(last);
-            window = farther(left_of(limit, &found), found.len()).filter(|_| is_first);
-        }
-        let left = left_of(limit, &found);
-        let mut further = match self.backend {
-            Backend::Sqlite => self.further_in_sqlite(filter, wanted, end, left).await?,
-            Backend::Postgres => self.further_in_postgres(filter, wanted, end, left).await?,
+        let until = filter.until_ms.map(first_job_id);
+        let mut search = Search {
+            store: self,
+            filter,
+            wanted,
+            folded: folded(wanted),
+            limit: limit as usize,
+            found: Vec::new(),
+            end: [filter.before, until].into_iter().flatten().min(),
         };
-        further.sort_unstable_by_key(|job: &T| std::cmp::Reverse(job.id()));
-        further.truncate(left as usize);
-        found.extend(further);
-        Ok(found)
+        search.run().await?;
+        Ok(search.found)
     }
+}
 
-    /// SQLite's index gives what it finds newest first and as it is asked for, so that only a filter beside the text
-    /// can make it search for long. Its LIKE knows the case of ASCII's letters only.
-    fn looks_nearby(&self, filter: &JobFilter, wanted: &str) -> bool {
-        match self.backend {
-            Backend::Sqlite => is_narrowed(filter) && wanted.is_ascii(),
-            Backend::Postgres => true,
+impl<T: Listed> Search<'_, T> {
+    async fn run(&mut self) -> Result<(), StoreError> {
+        if !is_narrowed(self.filter) {
+            return self.by_index(u32::MAX).await.map(|_| ());
+        }
+        // Which of the two is shorter nobody knows before: what the filter admits, or where the text stands.
+        let mut looks = LOOKS_MIN;
+        loop {
+            if self.by_filter(looks).await? || self.by_index(looks).await? {
+                return Ok(());
+            }
+            looks = looks.saturating_mul(LOOKS_GROWTH);
         }
     }
 
-    /// Looks at the next jobs of the page one by one.
-    async fn nearby<T: Listed>(
-        &self,
-        filter: &JobFilter,
-        wanted: &str,
-        near: Near<'_>,
-        limit: u32,
-    ) -> Result<Vec<T>, StoreError> {
-        let mut listing = near.listing(filter);
+    /// How many are still to be found.
+    fn left(&self) -> u32 {
+        u32::try_from(self.limit.saturating_sub(self.found.len())).unwrap_or(u32::MAX)
+    }
+
+    /// What a filter admits of the jobs that were not looked at.
+    fn listing(&self) -> Listing {
+        let mut listing = Listing::of(self.filter);
+        if let Some(end) = self.end {
+            listing.and("job.id < ", end.to_string(), "");
+        }
+        listing
+    }
+
+    fn holds(&self, job: &T) -> bool {
+        let summary = job.summary();
+        let holds = |text: &str| folded(text).contains(&self.folded);
+        holds(&summary.title) || holds(&summary.source)
+    }
+
+    /// Looks at the next jobs that the rest of the filter admits. True when there is nothing left to do.
+    async fn by_filter(&mut self, jobs: u32) -> Result<bool, StoreError> {
         // Of the many that are looked at no more is read than that takes.
+        let mut listing = self.listing();
         let near = listing.text(
             "SELECT job.id, job.title, job.source FROM job",
-            &by_id(near.jobs),
+            &by_id(jobs),
         );
-        let holds = listing.holds(self.backend, wanted);
-        let end = by_id(limit);
-        let text = format!(
-            "SELECT {} FROM job WHERE job.id IN (SELECT job.id FROM ({near}) AS job WHERE {holds}{end}){end}",
-            T::COLUMNS
-        );
-        listing.fetch(self, text).await
-    }
-
-    /// By the index, in the order that the index itself has, so that it ends with the page.
-    async fn further_in_sqlite<T: Listed>(
-        &self,
-        filter: &JobFilter,
-        wanted: &str,
-        end: Option<String>,
-        limit: u32,
-    ) -> Result<Vec<T>, StoreError> {
-        let before = filter.before.map(|id| id.to_string());
-        let until = filter.until_ms.map(first_id);
-        let mut end = [end, before, until].into_iter().flatten().min();
-        let mut found = Vec::new();
-        loop {
-            let (some, last) = self.hits_in_sqlite(filter, wanted, end, limit).await?;
-            found.extend(some);
-            if last.is_none() || found.len() >= limit as usize {
-                return Ok(found);
+        let text = match listing.holds(self.store.backend, self.wanted) {
+            Some(holds) => {
+                let end = by_id(self.left());
+                format!(
+                    "SELECT {} FROM job WHERE job.id IN (SELECT job.id FROM ({near}) AS job WHERE {holds}{end}){end}",
+                    T::COLUMNS
+                )
             }
-            end = last;
+            None => listing.text(&format!("SELECT {} FROM job", T::COLUMNS), &by_id(jobs)),
+        };
+        let mut found: Vec<T> = listing.fetch(self.store, text).await?;
+        found.retain(|job| self.holds(job));
+        found.truncate(self.left() as usize);
+        let last = self.listing();
+        self.found.extend(found);
+        if self.left() == 0 {
+            return Ok(true);
+        }
+        let text = last.text(
+            "SELECT job.id FROM job",
+            &format!("{} OFFSET {}", by_id(1), jobs - 1),
+        );
+        let last: Vec<(String,)> = last.fetch(self.store, text).await?;
+        // Without one that was all that the rest of the filter admits.
+        self.end = match last.into_iter().next() {
+            Some((last,)) => Some(JobId::from_str(&last).map_err(|_| StoreError::Unreadable {
+                what: "job id",
+                text: last,
+            })?),
+            None => return Ok(true),
+        };
+        Ok(false)
+    }
+
+    /// Looks at the next jobs in which the index has the text, about so many of them. True when there is nothing left
+    /// to do.
+    async fn by_index(&mut self, jobs: u32) -> Result<bool, StoreError> {
+        let mut waiting: VecDeque<T> = self.waiting().await?.into();
+        let since = self.filter.since_ms.map(first_id);
+        let mut hits = Hits::begin(self.store, self.wanted, since.clone(), self.end).await?;
+        let mut looked = 0;
+        let mut page = (self.left() + HITS_MORE).min(HITS_MAX);
+        loop {
+            let next = hits.next(self.store, page.min(jobs) as usize).await?;
+            let Some(last) = next.last().copied() else {
+                self.take(waiting);
+                return Ok(true);
+            };
+            looked += page;
+            page = (page * 2).min(HITS_MAX);
+            let mut listing = self.listing();
+            let ids: Vec<_> = next.iter().map(|id| json!({ "id": id })).collect();
+            let ids = Value::from(ids).to_string();
+            listing.and(
+                "job.id IN (SELECT value ->> 'id' FROM json_each(",
+                ids,
+                "))",
+            );
+            let text = listing.text(
+                &format!("SELECT {} FROM job", T::COLUMNS),
+                &by_id(next.len().try_into().unwrap_or(u32::MAX)),
+            );
+            let mut found: Vec<T> = listing.fetch(self.store, text).await?;
+            found.retain(|job| self.holds(job));
+            let newer = waiting.iter().take_while(|job| job.id() >= last).count();
+            found.extend(waiting.drain(..newer));
+            self.take(found);
+            self.end = Some(last);
+            let is_over = since
+                .as_ref()
+                .is_some_and(|since| last.to_string() < *since);
+            if is_over || self.left() == 0 {
+                return Ok(true);
+            }
+            if looked >= jobs {
+                return Ok(false);
+            }
         }
     }
 
-    /// The newest jobs before an id in which a text stands; when there may be more of them, the id of the last one
-    /// looked at.
-    async fn hits_in_sqlite<T: Listed>(
-        &self,
-        filter: &JobFilter,
-        wanted: &str,
-        end: Option<String>,
-        limit: u32,
-    ) -> Result<(Vec<T>, Option<String>), StoreError> {
-        let mut listing = Listing::of(filter);
-        listing.and("job_text MATCH ", trigrams(wanted), "");
-        // Each three characters of a text may stand where the text itself does not.
-        if wanted.is_ascii() {
-            let holds = listing.holds(self.backend, wanted);
-            listing.require(holds);
-        }
-        // The index has each job's place with a minus: the newest come first.
-        if let Some(end) = end {
-            listing.and("job.id < ", end.clone(), "");
-            let after = format!(" ORDER BY id LIMIT 1), {}) - {APART_MAX}", i64::MIN / 2);
-            let place = "job_text.rowid > COALESCE((SELECT -place FROM job WHERE id >= ";
-            listing.and(place, end, &after);
-        }
-        if let Some(since_ms) = filter.since_ms {
-            let after = format!(" ORDER BY id DESC LIMIT 1), 0) + {APART_MAX}");
-            let place = "job_text.rowid < COALESCE((SELECT -place FROM job WHERE id < ";
-            listing.and(place, first_id(since_ms), &after);
-        }
-        let hits = listing.text(
-            // CROSS keeps the order of the two (https://www.sqlite.org/lang_select.html#crossjoin).
-            "SELECT job.id FROM job_text CROSS JOIN job ON job.place = -job_text.rowid",
-            &format!(" ORDER BY job_text.rowid LIMIT {}", limit + APART_MAX),
-        );
-        let text = format!(
-            "SELECT {} FROM job WHERE job.id IN ({hits}){}",
-            T::COLUMNS,
-            by_id(limit)
-        );
-        let mut found: Vec<T> = listing.fetch(self, text).await?;
-        let last = found.last().map(|job| job.id().to_string());
-        let last = last.filter(|_| found.len() >= limit as usize);
-        // What LIKE could not compare is compared here.
-        if !wanted.is_ascii() {
-            let wanted = wanted.to_lowercase();
-            let holds = |text: &str| text.to_lowercase().contains(&wanted);
-            found.retain(|job| holds(&job.summary().title) || holds(&job.summary().source));
-        }
-        Ok((found, last))
+    /// The next of those that were found, in any order and perhaps twice.
+    fn take(&mut self, found: impl IntoIterator<Item = T>) {
+        let mut found: Vec<T> = found.into_iter().collect();
+        found.sort_unstable_by_key(|job| std::cmp::Reverse(job.id()));
+        found.dedup_by_key(|job| job.id());
+        found.truncate(self.left() as usize);
+        self.found.extend(found);
     }
 
-    /// By the index, whatever the planner thinks of how common the text is: what is common was nearby.
-    async fn further_in_postgres<T: Listed>(
-        &self,
-        filter: &JobFilter,
-        wanted: &str,
-        end: Option<String>,
-        limit: u32,
-    ) -> Result<Vec<T>, StoreError> {
-        let mut listing = Listing::of(filter);
-        let holds = listing.holds(self.backend, wanted);
-        listing.require(holds);
-        if let Some(end) = end {
-            listing.and("job.id < ", end, "");
-        }
-        let hits = listing.text("SELECT job.id FROM job", "");
-        let text = format!(
-            "WITH hit AS MATERIALIZED ({hits}), page AS MATERIALIZED (SELECT id FROM hit ORDER BY id DESC LIMIT {limit})
-             SELECT {} FROM page JOIN job ON job.id = page.id",
-            T::COLUMNS
+    /// Jobs that are in no block yet and in which the text stands, newest first: a page of them at most.
+    async fn waiting(&self) -> Result<Vec<T>, StoreError> {
+        let mut listing = self.listing();
+        listing.require("job.id = waiting.job_id".to_owned());
+        let holds = listing.holds(self.store.backend, self.wanted);
+        let limit = match holds {
+            Some(holds) => {
+                listing.require(holds);
+                self.left()
+            }
+            None => u32::MAX,
+        };
+        let text = listing.text(
+            // SQLite keeps this order of the two (https://www.sqlite.org/lang_select.html#crossjoin).
+            &format!(
+                "SELECT {} FROM (SELECT DISTINCT job_id FROM text_queue) AS waiting CROSS JOIN job",
+                T::COLUMNS
+            ),
+            &by_id(limit),
         );
-        listing.fetch(self, text).await
+        let mut waiting: Vec<T> = listing.fetch(self.store, text).await?;
+        waiting.retain(|job| self.holds(job));
+        Ok(waiting)
     }
 }
 
 impl Listing {
-    /// The condition that a text stands in a job.
-    fn holds(&mut self, backend: Backend, wanted: &str) -> String {
+    /// The condition that a text stands in a job. None for letters whose case only some databases know: what they
+    /// find is compared in any case.
+    fn holds(&mut self, backend: Backend, wanted: &str) -> Option<String> {
+        if !wanted.is_ascii() {
+            return None;
+        }
         let like = self.bind(pattern(wanted));
-        match backend {
+        Some(match backend {
             Backend::Sqlite => {
                 format!(r"(job.title LIKE {like} ESCAPE '\' OR job.source LIKE {like} ESCAPE '\')")
             }
-            Backend::Postgres => format!("(job.title || ' ' || job.source) ILIKE {like}"),
-        }
+            Backend::Postgres => format!("(job.title ILIKE {like} OR job.source ILIKE {like})"),
+        })
     }
-}
-
-/// A query for what has a text's trigrams: strings, in which nothing is an operator
-/// (<https://www.sqlite.org/fts5.html#fts5_strings>).
-fn trigrams(wanted: &str) -> String {
-    let characters: Vec<char> = wanted.chars().collect();
-    // Side by side: those that overlap would narrow little and cost as much.
-    let beside = characters.windows(3).step_by(3);
-    let strings: Vec<String> = beside
-        .chain(characters.windows(3).last())
-        .take(TRIGRAMS_MAX)
-        .map(|three| format!("\"{}\"", String::from_iter(three).replace('"', "\"\"")))
-        .collect();
-    strings.join(" AND ")
 }
 
 /// Text as LIKE's pattern for what holds it.
@@ -350,7 +339,7 @@ mod tests {
 
     async fn what_is_not_near_is_found_further_on() {
         let (_folder, store) = store().await;
-        let ids = jobs(&store, u64::from(NEARBY_MAX) + 205).await;
+        let ids = jobs(&store, u64::from(LOOKS_MIN) + 205).await;
         let last = ids[ids.len() - 1];
         let searched = |text: &str, status| JobFilter {
             text: Some(text.to_owned()),
@@ -415,7 +404,7 @@ mod tests {
             ids.push(job.id);
         }
         // So many that those are not near.
-        jobs_from(&store, 100, u64::from(NEARBY_MAX) + 1).await;
+        jobs_from(&store, 100, 40).await;
         for (text, expected) in [
             ("ärger", vec![ids[0]]),
             ("BÜRO", vec![ids[0]]),

@@ -1,0 +1,167 @@
+//! The index of texts: which jobs have three characters (a trigram) in their title or source, block of jobs by block,
+//! in the same way on both databases. A submit only puts its job into a queue; [`build`] makes blocks of those that
+//! wait and larger blocks of smaller ones, beside everything else; [`find`] reads the queue and the blocks, newest
+//! first and no further than the page. Sets of jobs are Roaring bitmaps (<https://roaringbitmap.org>) of their numbers
+//! in the block, so that a text's trigrams are intersected and not walked.
+//!
+//! A block never changes. One that is replaced stays for a while, for those who read it; a job whose text changes is
+//! queued again, and what its old block says of it is compared with the text like everything that the index finds.
+
+use std::collections::HashMap;
+
+use model::JobId;
+use roaring::RoaringBitmap;
+use uuid::Uuid;
+
+use super::StoreError;
+
+mod build;
+pub(super) mod find;
+
+/// How many of a text's trigrams are looked up; the text itself is compared with what is found.
+const GRAMS_MAX: usize = 16;
+/// Jobs in one row of `text_part`.
+const PART_JOBS: usize = 256;
+/// Bytes of a job's id there.
+const ID_BYTES: usize = 16;
+
+/// How large blocks are.
+#[derive(Debug, Clone, Copy)]
+pub struct TextBlockSizes {
+    /// So many jobs make a block, which before are compared one by one.
+    pub jobs_min: usize,
+    /// A block is made of so many jobs at most.
+    pub jobs_max: usize,
+    /// So many blocks make a larger one.
+    pub merged: usize,
+    /// Which has so many jobs at most; from the half of it on it is left as it is.
+    pub merged_jobs_max: usize,
+}
+
+impl Default for TextBlockSizes {
+    fn default() -> TextBlockSizes {
+        TextBlockSizes {
+            jobs_min: 512,
+            jobs_max: 8_192,
+            merged: 16,
+            merged_jobs_max: 131_072,
+        }
+    }
+}
+
+/// Three characters as a number.
+type Gram = i64;
+
+/// A text in small letters, each for itself: what it holds is in it then, too.
+pub(super) fn folded(text: &str) -> String {
+    text.chars().flat_map(char::to_lowercase).collect()
+}
+
+/// A text's trigrams, whatever the case of its letters.
+fn grams(text: &str) -> Vec<Gram> {
+    let characters: Vec<i64> = folded(text)
+        .chars()
+        .map(|character| i64::from(u32::from(character)))
+        .collect();
+    characters
+        .windows(3)
+        .map(|three| {
+            three
+                .iter()
+                .fold(0, |gram, character| gram << 21 | character)
+        })
+        .collect()
+}
+
+/// Those of a text's trigrams that are looked up. Side by side: those that overlap would narrow little.
+fn wanted_grams(text: &str) -> Vec<Gram> {
+    let all = grams(text);
+    let last = all.last().copied();
+    let mut some: Vec<Gram> = all.into_iter().step_by(3).chain(last).collect();
+    some.truncate(GRAMS_MAX);
+    some.sort_unstable();
+    some.dedup();
+    some
+}
+
+/// Jobs, and where each trigram stands.
+#[derive(Debug, Default, PartialEq)]
+struct Block {
+    /// In order; a job's place is its slot.
+    ids: Vec<JobId>,
+    grams: HashMap<Gram, RoaringBitmap>,
+}
+
+impl Block {
+    /// Of jobs with their titles and sources.
+    fn of(mut jobs: Vec<(JobId, String, String)>) -> Block {
+        jobs.sort_unstable_by_key(|(id, ..)| *id);
+        jobs.dedup_by_key(|(id, ..)| *id);
+        let mut block = Block::default();
+        for (slot, (id, title, source)) in (0..).zip(jobs) {
+            for gram in grams(&title).into_iter().chain(grams(&source)) {
+                block.grams.entry(gram).or_default().insert(slot);
+            }
+            block.ids.push(id);
+        }
+        block
+    }
+
+    /// All that others have. What two of them say of one job is both kept.
+    fn merged(blocks: Vec<Block>) -> Block {
+        let mut ids: Vec<JobId> = blocks
+            .iter()
+            .flat_map(|block| block.ids.iter().copied())
+            .collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let mut merged = Block {
+            ids,
+            ..Block::default()
+        };
+        for block in blocks {
+            let slots: Vec<u32> = block
+                .ids
+                .iter()
+                .filter_map(|id| u32::try_from(merged.ids.binary_search(id).ok()?).ok())
+                .collect();
+            for (gram, old) in block.grams {
+                let new = old.iter().filter_map(|slot| slots.get(slot as usize));
+                merged.grams.entry(gram).or_default().extend(new);
+            }
+        }
+        merged
+    }
+}
+
+fn unreadable(what: &'static str, block: i64) -> StoreError {
+    StoreError::Unreadable {
+        what,
+        text: format!("of block {block}"),
+    }
+}
+
+fn bitmap_bytes(slots: &RoaringBitmap) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(slots.serialized_size());
+    // Writing into a vector does not fail.
+    let _ = slots.serialize_into(&mut bytes);
+    bytes
+}
+
+fn bitmap(block: i64, bytes: &[u8]) -> Result<RoaringBitmap, StoreError> {
+    RoaringBitmap::deserialize_from(bytes).map_err(|_| unreadable("set of jobs", block))
+}
+
+fn part_bytes(ids: &[JobId]) -> Vec<u8> {
+    ids.iter().flat_map(|id| *id.0.as_bytes()).collect()
+}
+
+fn part_ids(block: i64, bytes: &[u8]) -> Result<Vec<JobId>, StoreError> {
+    let chunks = bytes.chunks(ID_BYTES);
+    let ids = chunks.map(|id| Uuid::from_slice(id).map(JobId));
+    ids.collect::<Result<_, _>>()
+        .map_err(|_| unreadable("list of jobs", block))
+}
+
+#[cfg(test)]
+mod tests;

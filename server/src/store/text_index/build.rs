@@ -1,0 +1,392 @@
+//! Making blocks: of jobs that wait in the queue, and of blocks. One server at a time does it. What it writes is
+//! written a piece at a time, so that no submit waits for long, and counts once it is whole.
+
+use std::{collections::HashMap, str::FromStr};
+
+use model::JobId;
+use serde_json::json;
+use sqlx::{AnyConnection, AssertSqlSafe};
+
+use super::{
+    Block, Gram, PART_JOBS, TextBlockSizes, bitmap, bitmap_bytes, part_bytes, part_ids, unreadable,
+};
+use crate::store::{During, Statement, Store, StoreError, Write};
+
+/// Rows of one write.
+const ROWS_MAX: usize = 512;
+/// How long a replaced block stays for those who began to read before.
+const REPLACED_KEPT_MS: i64 = 60_000;
+
+/// A number of the queue with the id, title and source of its job, if that is still there.
+type Queued = (i64, Option<String>, Option<String>, Option<String>);
+
+impl Store {
+    /// Whether there is enough in the queue to make a block of.
+    pub async fn texts_wait(&self, sizes: TextBlockSizes) -> Result<bool, StoreError> {
+        let last: Option<(i64,)> =
+            sqlx::query_as("SELECT number FROM text_queue ORDER BY number LIMIT 1 OFFSET $1")
+                .bind(count(sizes.jobs_min) - 1)
+                .fetch_optional(&self.read)
+                .await
+                .during("look for texts to index")?;
+        Ok(last.is_some())
+    }
+
+    /// One step: clears away what is left over, makes a block of jobs that wait, or a larger one of several. False
+    /// when there is nothing to do. Only one server may be at it.
+    pub async fn index_texts(
+        &self,
+        sizes: TextBlockSizes,
+        now_ms: i64,
+    ) -> Result<bool, StoreError> {
+        let is_left_over = self.clear_block(now_ms).await?;
+        Ok(is_left_over
+            || self.block_of_queue(sizes, now_ms).await?
+            || self.block_of_blocks(sizes, now_ms).await?)
+    }
+
+    /// Makes a block of jobs that wait.
+    async fn block_of_queue(&self, sizes: TextBlockSizes, now_ms: i64) -> Result<bool, StoreError> {
+        let waiting: Vec<Queued> = sqlx::query_as(
+            "SELECT waiting.number, job.id, job.title, job.source
+             FROM (SELECT number, job_id FROM text_queue ORDER BY number LIMIT $1) AS waiting
+             LEFT JOIN job ON job.id = waiting.job_id",
+        )
+        .bind(count(sizes.jobs_max))
+        .fetch_all(&self.read)
+        .await
+        .during("read texts to index")?;
+        if waiting.len() < sizes.jobs_min {
+            return Ok(false);
+        }
+        let mut numbers = Vec::new();
+        let mut jobs = Vec::new();
+        for (number, id, title, source) in waiting {
+            numbers.push(number);
+            let (Some(id), Some(title), Some(source)) = (id, title, source) else {
+                continue;
+            };
+            let id = JobId::from_str(&id).map_err(|_| StoreError::Unreadable {
+                what: "job id",
+                text: id,
+            })?;
+            jobs.push((id, title, source));
+        }
+        let block = aside(move || Block::of(jobs)).await;
+        self.put_block(block, Vec::new(), now_ms).await?;
+        // A crash before this leaves jobs that are found twice, which does no harm.
+        for some in numbers.chunks(ROWS_MAX) {
+            let indexed = Statement::new(
+                "take indexed texts off the queue",
+                "DELETE FROM text_queue WHERE number IN (SELECT CAST(value AS BIGINT) FROM json_each($1))",
+            );
+            self.write(indexed.bind(json!(some).to_string())).await?;
+        }
+        Ok(true)
+    }
+
+    /// Makes a larger block of several that are alike, if there are so many.
+    async fn block_of_blocks(
+        &self,
+        sizes: TextBlockSizes,
+        now_ms: i64,
+    ) -> Result<bool, StoreError> {
+        let blocks: Vec<(i64, i64)> = sqlx::query_as(
+            "SELECT id, jobs FROM text_block WHERE state = 'current' AND jobs < $1 ORDER BY last_id, id",
+        )
+        .bind(count(sizes.merged_jobs_max / 2))
+        .fetch_all(&self.read)
+        .await
+        .during("list blocks of texts")?;
+        let Some(alike) = alike(&blocks, sizes) else {
+            return Ok(false);
+        };
+        let mut sources = Vec::new();
+        for id in &alike {
+            sources.push(self.block(*id).await?);
+        }
+        let merged = aside(move || Block::merged(sources)).await;
+        self.put_block(merged, alike, now_ms).await?;
+        Ok(true)
+    }
+
+    /// A whole block.
+    async fn block(&self, id: i64) -> Result<Block, StoreError> {
+        let parts: Vec<(Vec<u8>,)> =
+            sqlx::query_as("SELECT ids FROM text_part WHERE block = $1 ORDER BY part")
+                .bind(id)
+                .fetch_all(&self.read)
+                .await
+                .during("read a block of texts")?;
+        let sets: Vec<(Gram, Vec<u8>)> =
+            sqlx::query_as("SELECT gram, slots FROM text_gram WHERE block = $1")
+                .bind(id)
+                .fetch_all(&self.read)
+                .await
+                .during("read a block of texts")?;
+        let mut ids = Vec::new();
+        for (part,) in parts {
+            ids.extend(part_ids(id, &part)?);
+        }
+        let sets = sets
+            .into_iter()
+            .map(|(gram, slots)| Ok((gram, bitmap(id, &slots)?)));
+        Ok(Block {
+            ids,
+            grams: sets.collect::<Result<HashMap<_, _>, StoreError>>()?,
+        })
+    }
+
+    /// Writes a block, which counts from then on, in the place of others.
+    async fn put_block(
+        &self,
+        block: Block,
+        replaced: Vec<i64>,
+        now_ms: i64,
+    ) -> Result<(), StoreError> {
+        // All that waited may have been deleted.
+        let (Some(first), Some(last)) = (block.ids.first(), block.ids.last()) else {
+            return Ok(());
+        };
+        let id = self
+            .write(BeginBlock {
+                jobs: count(block.ids.len()),
+                first_id: first.to_string(),
+                last_id: last.to_string(),
+            })
+            .await?;
+        let parts = (0..)
+            .zip(block.ids.chunks(PART_JOBS))
+            .map(|(part, ids)| (part, ids[0].to_string(), part_bytes(ids)));
+        let parts: Vec<_> = parts.collect();
+        for rows in parts.chunks(ROWS_MAX) {
+            let rows = rows.to_vec();
+            self.write(PutParts { block: id, rows }).await?;
+        }
+        let grams = aside(move || {
+            let slots = block.grams.iter();
+            let slots = slots.map(|(gram, slots)| (*gram, bitmap_bytes(slots)));
+            let mut grams: Vec<_> = slots.collect();
+            grams.sort_unstable();
+            grams
+        });
+        for rows in grams.await.chunks(ROWS_MAX) {
+            let rows = rows.to_vec();
+            self.write(PutGrams { block: id, rows }).await?;
+        }
+        self.write(FinishBlock {
+            block: id,
+            replaced,
+            now_ms,
+        })
+        .await
+    }
+
+    /// Deletes a block that was replaced a while ago, or that somebody began and did not finish, if there is one.
+    async fn clear_block(&self, now_ms: i64) -> Result<bool, StoreError> {
+        let left: Option<(i64,)> = sqlx::query_as(
+            "SELECT id FROM text_block WHERE state IN ('making', 'leaving')
+                OR (state = 'replaced' AND replaced_at_ms < $1) ORDER BY id LIMIT 1",
+        )
+        .bind(now_ms - REPLACED_KEPT_MS)
+        .fetch_optional(&self.read)
+        .await
+        .during("look for blocks to delete")?;
+        let Some((id,)) = left else {
+            return Ok(false);
+        };
+        let operation = "delete a block of texts";
+        let leaving = "UPDATE text_block SET state = 'leaving' WHERE id = $1";
+        self.write(Statement::new(operation, leaving).bind(id))
+            .await?;
+        let some = "DELETE FROM text_gram WHERE block = $1 AND gram IN
+            (SELECT gram FROM text_gram WHERE block = $1 ORDER BY gram LIMIT $2)";
+        loop {
+            let some = Statement::new(operation, some);
+            let some = some.bind(id).bind(count(ROWS_MAX));
+            if self.write(some).await? == 0 {
+                break;
+            }
+        }
+        let parts = "DELETE FROM text_part WHERE block = $1";
+        self.write(Statement::new(operation, parts).bind(id))
+            .await?;
+        let block = "DELETE FROM text_block WHERE id = $1";
+        self.write(Statement::new(operation, block).bind(id))
+            .await?;
+        Ok(true)
+    }
+}
+
+/// Runs what takes the processor for long where nobody waits for it.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+/// Which blocks to make one of: the oldest of those that are about as large.
+fn alike(blocks: &[(i64, i64)], sizes: TextBlockSizes) -> Option<Vec<i64>> {
+    let merged = count(sizes.merged);
+    let level = |mut jobs: i64| {
+        let mut level = 0;
+        while jobs >= count(sizes.jobs_min) * merged {
+            jobs /= merged;
+            level += 1;
+        }
+        level
+    };
+    let highest = blocks.iter().map(|(_, jobs)| level(*jobs)).max()?;
+    (0..=highest).find_map(|wanted| {
+        let alike = blocks.iter().filter(|(_, jobs)| level(*jobs) == wanted);
+        let alike: Vec<_> = alike.take(sizes.merged).collect();
+        if alike.len() < sizes.merged {
+            return None;
+        }
+        let mut total = 0;
+        let fitting = alike.into_iter().take_while(|(_, jobs)| {
+            total += jobs;
+            total <= count(sizes.merged_jobs_max)
+        });
+        let ids: Vec<i64> = fitting.map(|(id, _)| *id).collect();
+        (ids.len() > 1).then_some(ids)
+    })
+}
+
+fn count(value: usize) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// Begins a block; gives its id. One that is begun twice is cleared away later.
+#[derive(Debug)]
+struct BeginBlock {
+    jobs: i64,
+    first_id: String,
+    last_id: String,
+}
+
+impl Write for BeginBlock {
+    type Output = i64;
+
+    fn operation(&self) -> &'static str {
+        "begin a block of texts"
+    }
+
+    async fn apply(&self, connection: &mut AnyConnection) -> Result<i64, StoreError> {
+        let (id,) = sqlx::query_as(
+            "INSERT INTO text_block (state, jobs, first_id, last_id) VALUES ('making', $1, $2, $3) RETURNING id",
+        )
+        .bind(self.jobs)
+        .bind(&self.first_id)
+        .bind(&self.last_id)
+        .fetch_one(connection)
+        .await
+        .during(self.operation())?;
+        Ok(id)
+    }
+}
+
+/// An INSERT of many rows of so many columns.
+fn insert(into: &str, rows: usize, columns: usize) -> AssertSqlSafe<String> {
+    let rows = (0..rows).map(|row| {
+        let first = row * columns + 1;
+        let values = (first..first + columns).map(|value| format!("${value}"));
+        format!("({})", values.collect::<Vec<_>>().join(","))
+    });
+    let rows = rows.collect::<Vec<_>>().join(",");
+    AssertSqlSafe(format!(
+        "INSERT INTO {into} VALUES {rows} ON CONFLICT DO NOTHING"
+    ))
+}
+
+#[derive(Debug)]
+struct PutParts {
+    block: i64,
+    rows: Vec<(i64, String, Vec<u8>)>,
+}
+
+impl Write for PutParts {
+    type Output = ();
+
+    fn operation(&self) -> &'static str {
+        "write a block of texts"
+    }
+
+    async fn apply(&self, connection: &mut AnyConnection) -> Result<(), StoreError> {
+        let text = insert("text_part (block, part, first_id, ids)", self.rows.len(), 4);
+        let query = self.rows.iter().fold(
+            sqlx::query(text).persistent(false),
+            |query, (part, first_id, ids)| {
+                let query = query.bind(self.block).bind(*part);
+                query.bind(first_id.as_str()).bind(ids.as_slice())
+            },
+        );
+        let written = query.execute(connection).await;
+        written.during(self.operation()).map(|_| ())
+    }
+}
+
+#[derive(Debug)]
+struct PutGrams {
+    block: i64,
+    rows: Vec<(Gram, Vec<u8>)>,
+}
+
+impl Write for PutGrams {
+    type Output = ();
+
+    fn operation(&self) -> &'static str {
+        "write a block of texts"
+    }
+
+    async fn apply(&self, connection: &mut AnyConnection) -> Result<(), StoreError> {
+        let text = insert("text_gram (block, gram, slots)", self.rows.len(), 3);
+        let query = self.rows.iter().fold(
+            sqlx::query(text).persistent(false),
+            |query, (gram, slots)| query.bind(self.block).bind(*gram).bind(slots.as_slice()),
+        );
+        let written = query.execute(connection).await;
+        written.during(self.operation()).map(|_| ())
+    }
+}
+
+/// From here on a block counts, and those that it replaces do not.
+#[derive(Debug)]
+struct FinishBlock {
+    block: i64,
+    replaced: Vec<i64>,
+    now_ms: i64,
+}
+
+impl Write for FinishBlock {
+    type Output = ();
+
+    fn operation(&self) -> &'static str {
+        "finish a block of texts"
+    }
+
+    async fn apply(&self, connection: &mut AnyConnection) -> Result<(), StoreError> {
+        let finished = sqlx::query(
+            "UPDATE text_block SET state = 'current' WHERE id = $1 AND state IN ('making', 'current')",
+        )
+        .bind(self.block)
+        .execute(&mut *connection)
+        .await
+        .during(self.operation())?;
+        if finished.rows_affected() == 0 {
+            // Somebody took this server for gone; what it read is indexed again.
+            return Err(unreadable("state", self.block));
+        }
+        sqlx::query(
+            "UPDATE text_block SET state = 'replaced', replaced_at_ms = $2
+             WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each($1))",
+        )
+        .bind(json!(self.replaced).to_string())
+        .bind(self.now_ms)
+        .execute(connection)
+        .await
+        .during(self.operation())
+        .map(|_| ())
+    }
+}
