@@ -29,18 +29,19 @@ CREATE TABLE text_block (
     last_id        TEXT   NOT NULL,
     replaced_at_ms BIGINT
 );
--- The jobs of a block in the order of their ids, some at a time; 16 bytes each.
+-- The jobs of a block in the order of their ids, some at a time; 16 bytes each. With rowids: without, the inner pages
+-- of these two would hold whole rows, and few of them (https://www.sqlite.org/withoutrowid.html).
 CREATE TABLE text_part (
     block    BIGINT NOT NULL,
     part     BIGINT NOT NULL,
     first_id TEXT   NOT NULL,
     ids      BLOB   NOT NULL,
     PRIMARY KEY (block, part)
-) WITHOUT ROWID;
+);
 CREATE INDEX text_part_by_id ON text_part (block, first_id);
 CREATE TABLE text_gram (
     block BIGINT NOT NULL,
     gram  BIGINT NOT NULL,                       -- three characters of 21 bits each
     slots BLOB   NOT NULL,                       -- the numbers of jobs in their block, a Roaring bitmap
     PRIMARY KEY (block, gram)
-) WITHOUT ROWID;
+);

@@ -39,30 +39,26 @@ pub struct JobRecord {
 }
 
 /// A row's columns as a summary.
-pub(super) struct SummaryRow(pub(super) JobSummary);
-
-impl FromRow<'_, AnyRow> for SummaryRow {
-    fn from_row(row: &AnyRow) -> Result<Self, sqlx::Error> {
-        let unreadable = |what: &str| sqlx::Error::Decode(format!("unreadable {what}").into());
-        let moment = |column: &str| -> Result<Option<TimestampMs>, sqlx::Error> {
-            Ok(row.try_get::<Option<i64>, _>(column)?.map(TimestampMs))
-        };
-        Ok(SummaryRow(JobSummary {
-            id: JobId::from_str(row.try_get("id")?).map_err(|_| unreadable("job id"))?,
-            pipeline: row.try_get("pipeline")?,
-            title: row.try_get("title")?,
-            source: row.try_get("source")?,
-            status: JobStatus::from_str(row.try_get("status")?)
-                .map_err(|_| unreadable("job status"))?,
-            submitted_at_ms: TimestampMs(row.try_get("submitted_at_ms")?),
-            started_at_ms: moment("started_at_ms")?,
-            ended_at_ms: moment("ended_at_ms")?,
-            error: row.try_get("error")?,
-            failed_state: row.try_get("failed_state")?,
-            rerun_count: u32::try_from(row.try_get::<i64, _>("rerun_count")?).unwrap_or(u32::MAX),
-            adopted: row.try_get::<i64, _>("adopted")? != 0,
-        }))
-    }
+fn summary_of(row: &AnyRow) -> Result<JobSummary, sqlx::Error> {
+    let unreadable = |what: &str| sqlx::Error::Decode(format!("unreadable {what}").into());
+    let moment = |column: &str| -> Result<Option<TimestampMs>, sqlx::Error> {
+        Ok(row.try_get::<Option<i64>, _>(column)?.map(TimestampMs))
+    };
+    Ok(JobSummary {
+        id: JobId::from_str(row.try_get("id")?).map_err(|_| unreadable("job id"))?,
+        pipeline: row.try_get("pipeline")?,
+        title: row.try_get("title")?,
+        source: row.try_get("source")?,
+        status: JobStatus::from_str(row.try_get("status")?)
+            .map_err(|_| unreadable("job status"))?,
+        submitted_at_ms: TimestampMs(row.try_get("submitted_at_ms")?),
+        started_at_ms: moment("started_at_ms")?,
+        ended_at_ms: moment("ended_at_ms")?,
+        error: row.try_get("error")?,
+        failed_state: row.try_get("failed_state")?,
+        rerun_count: u32::try_from(row.try_get::<i64, _>("rerun_count")?).unwrap_or(u32::MAX),
+        adopted: row.try_get::<i64, _>("adopted")? != 0,
+    })
 }
 
 impl Store {
@@ -119,7 +115,7 @@ impl Store {
 
 impl FromRow<'_, AnyRow> for JobRecord {
     fn from_row(row: &AnyRow) -> Result<Self, sqlx::Error> {
-        let SummaryRow(summary) = SummaryRow::from_row(row)?;
+        let summary = summary_of(row)?;
         let input: &str = row.try_get("input")?;
         Ok(JobRecord {
             input: serde_json::from_str(input).map_err(|_| {

@@ -10,7 +10,7 @@ use crate::{
     store::TextBlockSizes,
 };
 
-/// How often to look whether enough jobs wait.
+/// How often to look whether there is something to do.
 const LOOK: Duration = Duration::from_millis(500);
 /// The lease of the server that makes blocks, and how long it holds: many times what one takes.
 const LEASE: &str = "text index";
@@ -27,10 +27,10 @@ pub(super) async fn run(control: Control) {
     }
 }
 
-/// Does all there is to do, once there is some.
+/// Does all there is to do.
 async fn round(control: &Control) -> StoreResult<()> {
     let sizes = TextBlockSizes::default();
-    if !control.store.texts_wait(sizes).await? {
+    if !control.store.texts_wait(sizes, clock::now().0).await? {
         return Ok(());
     }
     loop {

@@ -1,15 +1,14 @@
 //! Jobs in whose title or source a text stands, newest first: by [`crate::store::text_index`]. Beside another filter,
-//! what that admits is looked at in turn with what the index finds, ever more of both, so that neither a common text
-//! with a rare status nor a rare text costs much more than the shorter way.
+//! what that admits and what the index finds are both tried and the better goes on, so that neither a common text with
+//! a rare status nor a rare text costs much more than the shorter way.
 
 use std::{collections::VecDeque, str::FromStr};
 
-use model::{JobFilter, JobId, JobSummary};
+use model::{JobFilter, JobId, JobStatus, JobSummary, TimestampMs};
 use serde_json::{Value, json};
-use sqlx::{FromRow, any::AnyRow};
 
 use super::{
-    JobRecord, SummaryRow,
+    JobRecord,
     list::{Listing, by_id, first_id, first_job_id},
 };
 use crate::store::{
@@ -20,16 +19,23 @@ use crate::store::{
 /// Jobs that the rest of a filter admits and that are looked at one by one, before the index is asked about as many.
 const LOOKS_MIN: u32 = 500;
 /// And how many times as many the next time.
-const LOOKS_GROWTH: u32 = 4;
-/// More than a page that the index is asked for at once: some of what it finds is not what is wanted.
-const HITS_MORE: u32 = 14;
-/// And at most.
+const LOOKS_GROWTH: u32 = 2;
+/// More than are wanted, as what comes next may yield less than what came before.
+const LOOKS_MARGIN: f64 = 1.1;
+/// Jobs that the index is asked for at once, at most.
 const HITS_MAX: u32 = 2_000;
 
-/// A row that knows its id.
-pub(super) trait Listed: for<'r> FromRow<'r, AnyRow> + Send + Unpin {
-    /// What is read of a job: each column of each row costs.
+/// A job of a list.
+pub(super) trait Listed: Send + Sized {
+    /// What is read of it: each column of each row costs.
     const COLUMNS: &str;
+
+    /// The jobs that a statement gives, newest first.
+    fn fetch(
+        listing: Listing,
+        store: &Store,
+        text: String,
+    ) -> impl Future<Output = Result<Vec<Self>, StoreError>> + Send;
 
     fn summary(&self) -> &JobSummary;
 
@@ -38,17 +44,67 @@ pub(super) trait Listed: for<'r> FromRow<'r, AnyRow> + Send + Unpin {
     }
 }
 
-impl Listed for SummaryRow {
+/// A summary's columns, in the order of its fields.
+type SummaryColumns = (
+    JobId,
+    String,
+    String,
+    String,
+    JobStatus,
+    TimestampMs,
+    Option<TimestampMs>,
+    Option<TimestampMs>,
+    Option<String>,
+    Option<String>,
+    u32,
+    u8,
+);
+
+impl Listed for JobSummary {
     const COLUMNS: &str = "job.id, job.pipeline, job.title, job.source, job.status, job.submitted_at_ms, \
          job.started_at_ms, job.ended_at_ms, job.error, job.failed_state, job.rerun_count, job.adopted";
 
+    async fn fetch(
+        listing: Listing,
+        store: &Store,
+        text: String,
+    ) -> Result<Vec<JobSummary>, StoreError> {
+        let rows = listing.fetch_together::<SummaryColumns>(store, Self::COLUMNS, &text);
+        let summaries = rows.await?.into_iter().map(|row| JobSummary {
+            id: row.0,
+            pipeline: row.1,
+            title: row.2,
+            source: row.3,
+            status: row.4,
+            submitted_at_ms: row.5,
+            started_at_ms: row.6,
+            ended_at_ms: row.7,
+            error: row.8,
+            failed_state: row.9,
+            rerun_count: row.10,
+            adopted: row.11 != 0,
+        });
+        let mut summaries: Vec<JobSummary> = summaries.collect();
+        // An aggregate gives its rows in no order that is promised.
+        summaries.sort_unstable_by_key(|job| std::cmp::Reverse(job.id));
+        Ok(summaries)
+    }
+
     fn summary(&self) -> &JobSummary {
-        &self.0
+        self
     }
 }
 
 impl Listed for JobRecord {
     const COLUMNS: &str = "job.*";
+
+    async fn fetch(
+        listing: Listing,
+        store: &Store,
+        text: String,
+    ) -> Result<Vec<JobRecord>, StoreError> {
+        listing.fetch(store, text).await
+    }
 
     fn summary(&self) -> &JobSummary {
         &self.summary
@@ -61,6 +117,28 @@ fn is_narrowed(filter: &JobFilter) -> bool {
         || filter.pipeline.is_some()
         || filter.error.is_some()
         || filter.failed_state.is_some()
+}
+
+/// What one way of searching came to.
+#[derive(Debug, Default)]
+struct Way {
+    looked: u32,
+    found: u32,
+}
+
+impl Way {
+    /// Jobs found to each that was looked at; more than there can be while nothing is known.
+    fn yields(&self) -> f64 {
+        f64::from(self.found + 1) / f64::from(self.looked + 1)
+    }
+
+    /// How many to look at that so many more are found, if the next are as those before; without any before, all.
+    fn looks_for(&self, wanted: u32) -> u32 {
+        match self.looked {
+            0 => u32::MAX,
+            _ => (f64::from(wanted) * LOOKS_MARGIN / self.yields()).ceil() as u32,
+        }
+    }
 }
 
 /// A search under way.
@@ -105,11 +183,22 @@ impl<T: Listed> Search<'_, T> {
             return self.by_index(u32::MAX).await.map(|_| ());
         }
         // Which of the two is shorter nobody knows before: what the filter admits, or where the text stands.
+        let (mut filter, mut index) = (Way::default(), Way::default());
         let mut looks = LOOKS_MIN;
         loop {
-            if self.by_filter(looks).await? || self.by_index(looks).await? {
+            let before = self.found.len();
+            let is_filter = filter.yields() >= index.yields();
+            let way = if is_filter { &mut filter } else { &mut index };
+            let jobs = way.looks_for(self.left()).min(looks);
+            let is_done = match is_filter {
+                true => self.by_filter(jobs).await?,
+                false => self.by_index(jobs).await?,
+            };
+            if is_done {
                 return Ok(());
             }
+            way.looked += jobs;
+            way.found += u32::try_from(self.found.len() - before).unwrap_or(u32::MAX);
             looks = looks.saturating_mul(LOOKS_GROWTH);
         }
     }
@@ -152,7 +241,7 @@ impl<T: Listed> Search<'_, T> {
             }
             None => listing.text(&format!("SELECT {} FROM job", T::COLUMNS), &by_id(jobs)),
         };
-        let mut found: Vec<T> = listing.fetch(self.store, text).await?;
+        let mut found = T::fetch(listing, self.store, text).await?;
         found.retain(|job| self.holds(job));
         found.truncate(self.left() as usize);
         let last = self.listing();
@@ -183,15 +272,22 @@ impl<T: Listed> Search<'_, T> {
         let since = self.filter.since_ms.map(first_id);
         let mut hits = Hits::begin(self.store, self.wanted, since.clone(), self.end).await?;
         let mut looked = 0;
-        let mut page = (self.left() + HITS_MORE).min(HITS_MAX);
+        // Some of what the index finds is not what is wanted.
+        let mut page = f64::from(self.left()) * LOOKS_MARGIN;
         loop {
-            let next = hits.next(self.store, page.min(jobs) as usize).await?;
+            let asked = if is_narrowed(self.filter) {
+                jobs
+            } else {
+                page.ceil() as u32
+            };
+            let asked = asked.min(HITS_MAX);
+            page *= 2.0;
+            let next = hits.next(self.store, asked as usize).await?;
             let Some(last) = next.last().copied() else {
                 self.take(waiting);
                 return Ok(true);
             };
-            looked += page;
-            page = (page * 2).min(HITS_MAX);
+            looked += u32::try_from(next.len()).unwrap_or(u32::MAX);
             let mut listing = self.listing();
             let ids: Vec<_> = next.iter().map(|id| json!({ "id": id })).collect();
             let ids = Value::from(ids).to_string();
@@ -204,7 +300,7 @@ impl<T: Listed> Search<'_, T> {
                 &format!("SELECT {} FROM job", T::COLUMNS),
                 &by_id(next.len().try_into().unwrap_or(u32::MAX)),
             );
-            let mut found: Vec<T> = listing.fetch(self.store, text).await?;
+            let mut found = T::fetch(listing, self.store, text).await?;
             found.retain(|job| self.holds(job));
             let newer = waiting.iter().take_while(|job| job.id() >= last).count();
             found.extend(waiting.drain(..newer));
@@ -251,7 +347,7 @@ impl<T: Listed> Search<'_, T> {
             ),
             &by_id(limit),
         );
-        let mut waiting: Vec<T> = listing.fetch(self.store, text).await?;
+        let mut waiting = T::fetch(listing, self.store, text).await?;
         waiting.retain(|job| self.holds(job));
         Ok(waiting)
     }
@@ -285,7 +381,6 @@ fn pattern(wanted: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use model::{JobId, JobStatus};
     use serde_json::{Value, json};
     use uuid::Uuid;
 

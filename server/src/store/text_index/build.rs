@@ -21,15 +21,15 @@ const REPLACED_KEPT_MS: i64 = 60_000;
 type Queued = (i64, Option<String>, Option<String>, Option<String>);
 
 impl Store {
-    /// Whether there is enough in the queue to make a block of.
-    pub async fn texts_wait(&self, sizes: TextBlockSizes) -> Result<bool, StoreError> {
+    /// Whether there is something to do: jobs enough to make a block of, or a block to delete.
+    pub async fn texts_wait(&self, sizes: TextBlockSizes, now_ms: i64) -> Result<bool, StoreError> {
         let last: Option<(i64,)> =
             sqlx::query_as("SELECT number FROM text_queue ORDER BY number LIMIT 1 OFFSET $1")
                 .bind(count(sizes.jobs_min) - 1)
                 .fetch_optional(&self.read)
                 .await
                 .during("look for texts to index")?;
-        Ok(last.is_some())
+        Ok(last.is_some() || self.left_block(now_ms).await?.is_some())
     }
 
     /// One step: clears away what is left over, makes a block of jobs that wait, or a larger one of several. False
@@ -182,8 +182,8 @@ impl Store {
         .await
     }
 
-    /// Deletes a block that was replaced a while ago, or that somebody began and did not finish, if there is one.
-    async fn clear_block(&self, now_ms: i64) -> Result<bool, StoreError> {
+    /// A block that was replaced a while ago, or that somebody began and did not finish.
+    async fn left_block(&self, now_ms: i64) -> Result<Option<i64>, StoreError> {
         let left: Option<(i64,)> = sqlx::query_as(
             "SELECT id FROM text_block WHERE state IN ('making', 'leaving')
                 OR (state = 'replaced' AND replaced_at_ms < $1) ORDER BY id LIMIT 1",
@@ -192,7 +192,12 @@ impl Store {
         .fetch_optional(&self.read)
         .await
         .during("look for blocks to delete")?;
-        let Some((id,)) = left else {
+        Ok(left.map(|(id,)| id))
+    }
+
+    /// Deletes a block that was replaced a while ago, or that somebody began and did not finish, if there is one.
+    async fn clear_block(&self, now_ms: i64) -> Result<bool, StoreError> {
+        let Some(id) = self.left_block(now_ms).await? else {
             return Ok(false);
         };
         let operation = "delete a block of texts";

@@ -11,19 +11,21 @@ use std::{
 use model::JobId;
 use roaring::RoaringBitmap;
 use serde_json::{Value, json};
-use sqlx::AssertSqlSafe;
 
 use super::{Gram, PART_JOBS, bitmap, part_ids, unreadable, wanted_grams};
 use crate::store::{During, Store, StoreError};
 
-/// Blocks opened at first, and at a time at most.
-const OPENED_MIN: usize = 2;
+/// Blocks with so many jobs together are opened at first, with ever more the next times.
+const OPENED_JOBS: i64 = 4_096;
+const OPENED_GROWTH: i64 = 8;
+/// And so many blocks at a time at most.
 const OPENED_MAX: usize = 64;
 
 /// A block that was not opened yet.
 #[derive(Debug)]
 struct Closed {
     id: i64,
+    jobs: i64,
     last: JobId,
 }
 
@@ -42,7 +44,8 @@ pub(in crate::store) struct Hits {
     grams: Vec<Gram>,
     closed: VecDeque<Closed>,
     open: Vec<Open>,
-    opened: usize,
+    /// How many jobs the next blocks to open have together.
+    opened_jobs: i64,
     /// Known, and to be given once nothing that is newer can come.
     ready: BTreeSet<JobId>,
     end: Option<JobId>,
@@ -59,8 +62,8 @@ impl Hits {
     ) -> Result<Hits, StoreError> {
         let first = since.unwrap_or_default();
         let below = end.map_or_else(|| "g".to_owned(), |end| end.to_string());
-        let blocks: Vec<(i64, String)> = sqlx::query_as(
-            "SELECT id, last_id FROM text_block WHERE state = 'current' AND last_id >= $1 AND first_id < $2
+        let blocks: Vec<(i64, i64, String)> = sqlx::query_as(
+            "SELECT id, jobs, last_id FROM text_block WHERE state = 'current' AND last_id >= $1 AND first_id < $2
              ORDER BY last_id DESC",
         )
         .bind(first)
@@ -68,15 +71,15 @@ impl Hits {
         .fetch_all(&store.read)
         .await
         .during("list blocks of texts")?;
-        let closed = blocks.into_iter().map(|(id, last)| {
+        let closed = blocks.into_iter().map(|(id, jobs, last)| {
             let last = JobId::from_str(&last).map_err(|_| unreadable("job id", id))?;
-            Ok(Closed { id, last })
+            Ok(Closed { id, jobs, last })
         });
         Ok(Hits {
             grams: wanted_grams(text),
             closed: closed.collect::<Result<_, StoreError>>()?,
             open: Vec::new(),
-            opened: OPENED_MIN,
+            opened_jobs: OPENED_JOBS,
             ready: BTreeSet::new(),
             end,
         })
@@ -112,14 +115,21 @@ impl Hits {
 
     /// Opens the next blocks: of each only the jobs that have every trigram are kept.
     async fn open_some(&mut self, store: &Store) -> Result<(), StoreError> {
-        let blocks = self.closed.len().min(self.opened);
+        let mut left = self.opened_jobs;
+        let blocks = self.closed.iter().take(OPENED_MAX).take_while(|block| {
+            let is_wanted = left > 0;
+            left -= block.jobs;
+            is_wanted
+        });
+        let blocks = blocks.count();
         let blocks: Vec<Closed> = self.closed.drain(..blocks).collect();
-        self.opened = (self.opened * 4).min(OPENED_MAX);
+        self.opened_jobs = self.opened_jobs.saturating_mul(OPENED_GROWTH);
         let ids: Vec<i64> = blocks.iter().map(|block| block.id).collect();
         let rows: Vec<(i64, Vec<u8>)> = sqlx::query_as(
+            // SQLite keeps this order of the three (https://www.sqlite.org/lang_select.html#crossjoin).
             "SELECT text_gram.block, text_gram.slots
-             FROM json_each($1) AS wanted CROSS JOIN json_each($2) AS three
-             JOIN text_gram ON text_gram.block = CAST(wanted.value AS BIGINT)
+             FROM json_each($1) AS wanted CROSS JOIN json_each($2) AS three CROSS JOIN text_gram
+             WHERE text_gram.block = CAST(wanted.value AS BIGINT)
                  AND text_gram.gram = CAST(three.value AS BIGINT)",
         )
         .bind(json!(ids).to_string())
@@ -240,11 +250,11 @@ async fn read_parts(
         .iter()
         .map(|(block, part)| json!({ "block": block, "part": part }))
         .collect();
-    let rows: Vec<(i64, i64, Vec<u8>)> = sqlx::query_as(AssertSqlSafe(
-        "SELECT text_part.block, text_part.part, text_part.ids FROM json_each($1) AS wanted
-         JOIN text_part ON text_part.block = CAST(wanted.value ->> 'block' AS BIGINT)
+    let rows: Vec<(i64, i64, Vec<u8>)> = sqlx::query_as(
+        "SELECT text_part.block, text_part.part, text_part.ids FROM json_each($1) AS wanted CROSS JOIN text_part
+         WHERE text_part.block = CAST(wanted.value ->> 'block' AS BIGINT)
              AND text_part.part = CAST(wanted.value ->> 'part' AS BIGINT)",
-    ))
+    )
     .bind(Value::from(wanted).to_string())
     .fetch_all(&store.read)
     .await
