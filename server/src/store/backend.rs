@@ -86,10 +86,7 @@ impl Backend {
             (Backend::Postgres, Purpose::Writing) => {
                 "SET default_transaction_isolation = 'read committed'; SET enable_seqscan = off"
             }
-            // A plan made for any status walks every job to find that there is none of one of them.
-            (Backend::Postgres, Purpose::Reading) => {
-                "SET default_transaction_read_only = on; SET plan_cache_mode = force_custom_plan"
-            }
+            (Backend::Postgres, Purpose::Reading) => "SET default_transaction_read_only = on",
         }
     }
 

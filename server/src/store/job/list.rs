@@ -8,7 +8,10 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, FromRow, any::AnyRow, query::QueryAs as Query};
 
-use super::{JobRecord, search::Listed};
+use super::{
+    JobRecord,
+    search::{Listed, is_narrowed},
+};
 use crate::store::{Backend, During, ExecutionRecord, Store, StoreError};
 
 impl Store {
@@ -80,12 +83,18 @@ impl Store {
 pub(super) struct Listing {
     conditions: Vec<String>,
     values: Vec<String>,
+    /// Whether a plan for one value is none for another: PostgreSQL's for any status walks every job to find that
+    /// there is none of one of them. So each is planned for itself.
+    is_skewed: bool,
 }
 
 impl Listing {
     /// All that a filter says, but for the text to search for.
     pub(super) fn of(filter: &JobFilter) -> Listing {
-        let mut listing = Listing::default();
+        let mut listing = Listing {
+            is_skewed: is_narrowed(filter),
+            ..Listing::default()
+        };
         let status = filter.status.map(|status| status.as_str().to_owned());
         for (condition, value) in [
             ("job.id < ", filter.before.map(|id| id.to_string())),
@@ -155,9 +164,10 @@ impl Listing {
         store: &Store,
         text: String,
     ) -> Result<Vec<T>, StoreError> {
+        let query = sqlx::query_as(AssertSqlSafe(text)).persistent(!self.is_skewed);
         self.values
             .into_iter()
-            .fold(sqlx::query_as(AssertSqlSafe(text)), Query::bind)
+            .fold(query, Query::bind)
             .fetch_all(&store.read)
             .await
             .during("list jobs")

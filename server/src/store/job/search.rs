@@ -2,7 +2,10 @@
 //! what that admits and what the index finds are both tried and the better goes on, so that neither a common text with
 //! a rare status nor a rare text costs much more than the shorter way.
 
-use std::{collections::VecDeque, str::FromStr};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    str::FromStr,
+};
 
 use model::{JobFilter, JobId, JobStatus, JobSummary, TimestampMs};
 use serde_json::{Value, json};
@@ -112,7 +115,7 @@ impl Listed for JobRecord {
 }
 
 /// Whether a filter leaves out jobs of a time that it admits.
-fn is_narrowed(filter: &JobFilter) -> bool {
+pub(super) fn is_narrowed(filter: &JobFilter) -> bool {
     filter.status.is_some()
         || filter.pipeline.is_some()
         || filter.error.is_some()
@@ -268,9 +271,10 @@ impl<T: Listed> Search<'_, T> {
     /// Looks at the next jobs in which the index has the text, about so many of them. True when there is nothing left
     /// to do.
     async fn by_index(&mut self, jobs: u32) -> Result<bool, StoreError> {
-        let mut waiting: VecDeque<T> = self.waiting().await?.into();
         let since = self.filter.since_ms.map(first_id);
-        let mut hits = Hits::begin(self.store, self.wanted, since.clone(), self.end).await?;
+        let (mut hits, waiting) =
+            Hits::begin(self.store, self.wanted, since.clone(), self.end).await?;
+        let mut waiting: VecDeque<T> = self.waiting(&waiting).await?.into();
         let mut looked = 0;
         // Some of what the index finds is not what is wanted.
         let mut page = f64::from(self.left()) * LOOKS_MARGIN;
@@ -289,13 +293,7 @@ impl<T: Listed> Search<'_, T> {
             };
             looked += u32::try_from(next.len()).unwrap_or(u32::MAX);
             let mut listing = self.listing();
-            let ids: Vec<_> = next.iter().map(|id| json!({ "id": id })).collect();
-            let ids = Value::from(ids).to_string();
-            listing.and(
-                "job.id IN (SELECT value ->> 'id' FROM json_each(",
-                ids,
-                "))",
-            );
+            listing.among(next.iter().map(ToString::to_string));
             let text = listing.text(
                 &format!("SELECT {} FROM job", T::COLUMNS),
                 &by_id(next.len().try_into().unwrap_or(u32::MAX)),
@@ -327,10 +325,13 @@ impl<T: Listed> Search<'_, T> {
         self.found.extend(found);
     }
 
-    /// Jobs that are in no block yet and in which the text stands, newest first: a page of them at most.
-    async fn waiting(&self) -> Result<Vec<T>, StoreError> {
+    /// Jobs of these in which the text stands, newest first: a page of them at most.
+    async fn waiting(&self, queue: &BTreeSet<JobId>) -> Result<Vec<T>, StoreError> {
+        if queue.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut listing = self.listing();
-        listing.require("job.id = waiting.job_id".to_owned());
+        listing.among(queue.iter().map(ToString::to_string));
         let holds = listing.holds(self.store.backend, self.wanted);
         let limit = match holds {
             Some(holds) => {
@@ -339,14 +340,7 @@ impl<T: Listed> Search<'_, T> {
             }
             None => u32::MAX,
         };
-        let text = listing.text(
-            // SQLite keeps this order of the two (https://www.sqlite.org/lang_select.html#crossjoin).
-            &format!(
-                "SELECT {} FROM (SELECT DISTINCT job_id FROM text_queue) AS waiting CROSS JOIN job",
-                T::COLUMNS
-            ),
-            &by_id(limit),
-        );
+        let text = listing.text(&format!("SELECT {} FROM job", T::COLUMNS), &by_id(limit));
         let mut waiting = T::fetch(listing, self.store, text).await?;
         waiting.retain(|job| self.holds(job));
         Ok(waiting)
@@ -354,6 +348,14 @@ impl<T: Listed> Search<'_, T> {
 }
 
 impl Listing {
+    /// Only jobs with these ids: each is looked up.
+    fn among(&mut self, ids: impl Iterator<Item = String>) {
+        let ids: Vec<_> = ids.map(|id| json!({ "id": id })).collect();
+        let ids = Value::from(ids).to_string();
+        let before = "job.id IN (SELECT value ->> 'id' FROM json_each(";
+        self.and(before, ids, "))");
+    }
+
     /// The condition that a text stands in a job. None for letters whose case only some databases know: what they
     /// find is compared in any case.
     fn holds(&mut self, backend: Backend, wanted: &str) -> Option<String> {

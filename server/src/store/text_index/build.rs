@@ -76,11 +76,7 @@ impl Store {
         self.put_block(block, Vec::new(), now_ms).await?;
         // A crash before this leaves jobs that are found twice, which does no harm.
         for some in numbers.chunks(ROWS_MAX) {
-            let indexed = Statement::new(
-                "take indexed texts off the queue",
-                "DELETE FROM text_queue WHERE number IN (SELECT CAST(value AS BIGINT) FROM json_each($1))",
-            );
-            self.write(indexed.bind(json!(some).to_string())).await?;
+            self.write(TakeOff(some.to_vec())).await?;
         }
         Ok(true)
     }
@@ -204,12 +200,20 @@ impl Store {
         let leaving = "UPDATE text_block SET state = 'leaving' WHERE id = $1";
         self.write(Statement::new(operation, leaving).bind(id))
             .await?;
-        let some = "DELETE FROM text_gram WHERE block = $1 AND gram IN
-            (SELECT gram FROM text_gram WHERE block = $1 ORDER BY gram LIMIT $2)";
         loop {
-            let some = Statement::new(operation, some);
-            let some = some.bind(id).bind(count(ROWS_MAX));
-            if self.write(some).await? == 0 {
+            let last: Option<(Gram,)> = sqlx::query_as(
+                "SELECT gram FROM text_gram WHERE block = $1 ORDER BY gram LIMIT 1 OFFSET $2",
+            )
+            .bind(id)
+            .bind(count(ROWS_MAX))
+            .fetch_optional(&self.read)
+            .await
+            .during(operation)?;
+            let some = "DELETE FROM text_gram WHERE block = $1 AND gram <= $2";
+            let some = Statement::new(operation, some).bind(id);
+            let some = some.bind(last.map_or(Gram::MAX, |(gram,)| gram));
+            self.write(some).await?;
+            if last.is_none() {
                 break;
             }
         }
@@ -289,6 +293,28 @@ impl Write for BeginBlock {
         .await
         .during(self.operation())?;
         Ok(id)
+    }
+}
+
+/// Takes what is indexed off the queue.
+#[derive(Debug)]
+struct TakeOff(Vec<i64>);
+
+impl Write for TakeOff {
+    type Output = ();
+
+    fn operation(&self) -> &'static str {
+        "take indexed texts off the queue"
+    }
+
+    async fn apply(&self, connection: &mut AnyConnection) -> Result<(), StoreError> {
+        // Each is looked up, however long PostgreSQL thinks that the queue is.
+        let numbers: Vec<String> = self.0.iter().map(i64::to_string).collect();
+        let numbers = numbers.join(",");
+        let text = format!("DELETE FROM text_queue WHERE number IN ({numbers})");
+        let taken = sqlx::query(AssertSqlSafe(text)).persistent(false);
+        let taken = taken.execute(connection).await;
+        taken.during(self.operation()).map(|_| ())
     }
 }
 

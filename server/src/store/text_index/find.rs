@@ -52,37 +52,43 @@ pub(in crate::store) struct Hits {
 }
 
 impl Hits {
-    /// From an id on, exclusively, down to another. What the queue holds has to be read before this: what leaves it
-    /// in between is found twice then, and not never.
+    /// From an id on, exclusively, down to another. Gives also the jobs that are in no block yet, which have to be
+    /// looked at one by one: both are of one moment, so that none is missed that moves from one to the other.
     pub(in crate::store) async fn begin(
         store: &Store,
         text: &str,
         since: Option<String>,
         end: Option<JobId>,
-    ) -> Result<Hits, StoreError> {
+    ) -> Result<(Hits, BTreeSet<JobId>), StoreError> {
         let first = since.unwrap_or_default();
         let below = end.map_or_else(|| "g".to_owned(), |end| end.to_string());
-        let blocks: Vec<(i64, i64, String)> = sqlx::query_as(
+        let rows: Vec<(i64, i64, String)> = sqlx::query_as(
             "SELECT id, jobs, last_id FROM text_block WHERE state = 'current' AND last_id >= $1 AND first_id < $2
-             ORDER BY last_id DESC",
+             UNION ALL SELECT 0, 0, job_id FROM text_queue WHERE job_id >= $1 AND job_id < $2",
         )
         .bind(first)
         .bind(below)
         .fetch_all(&store.read)
         .await
         .during("list blocks of texts")?;
-        let closed = blocks.into_iter().map(|(id, jobs, last)| {
+        let (mut waiting, mut closed) = (BTreeSet::new(), Vec::new());
+        for (id, jobs, last) in rows {
             let last = JobId::from_str(&last).map_err(|_| unreadable("job id", id))?;
-            Ok(Closed { id, jobs, last })
-        });
-        Ok(Hits {
+            match jobs {
+                0 => _ = waiting.insert(last),
+                _ => closed.push(Closed { id, jobs, last }),
+            }
+        }
+        closed.sort_unstable_by_key(|block| Reverse(block.last));
+        let hits = Hits {
             grams: wanted_grams(text),
-            closed: closed.collect::<Result<_, StoreError>>()?,
+            closed: closed.into(),
             open: Vec::new(),
             opened_jobs: OPENED_JOBS,
             ready: BTreeSet::new(),
             end,
-        })
+        };
+        Ok((hits, waiting))
     }
 
     /// The next jobs, newest first: about so many, none only when there are no more.
@@ -94,7 +100,10 @@ impl Hits {
         loop {
             let mut reached = self.open.iter().map(|block| block.last).max();
             let unopened = self.closed.front().map(|block| block.last);
-            if unopened.is_some() && unopened >= reached {
+            // Where the open ones have too few, more are opened first: so all of these are looked up at once.
+            let found = self.open.iter().map(|block| block.slots.len());
+            let are_few = found.sum::<u64>() < jobs as u64;
+            if unopened.is_some() && (unopened >= reached || are_few) {
                 self.open_some(store).await?;
                 continue;
             }
