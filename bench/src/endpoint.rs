@@ -1,7 +1,7 @@
 //! A Step Functions endpoint in a process of its own: ours, or another's that serves the same API. Owns starting
 //! and ending it, calling it as an AWS client does, and reading what CPU time and memory it took.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -78,6 +78,11 @@ impl Endpoint {
             std::thread::sleep(Duration::from_millis(20));
         }
         Ok(endpoint)
+    }
+
+    /// Where it listens.
+    pub fn socket(&self) -> anyhow::Result<SocketAddr> {
+        Ok(self.address.trim_start_matches("http://").parse()?)
     }
 
     /// Calls an operation of Step Functions (AWS JSON 1.0).

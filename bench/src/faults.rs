@@ -1,4 +1,4 @@
-//! `faults`: the server and `local` as processes that are killed at random moments, with a proxy between them that
+//! `faults`: server, `local` and workers as processes that are killed at random moments, with a proxy between them that
 //! throttles, delays, cuts, duplicates and reorders by a seeded schedule. A check, no measurement: once the faults have
 //! ended, store and AWS must agree exactly, nothing acknowledged may be lost and nothing started twice.
 //!
@@ -33,8 +33,7 @@ const QUIET_WITHIN: Duration = Duration::from_secs(90);
 /// A kill comes at most so long after the requests of its round.
 const KILL_WITHIN_MS: u64 = 150;
 
-const USAGE: &str =
-    "faults --seed SEED --rounds ROUNDS [--from ROUND] [--database POSTGRES_URL] [--keep FOLDER]";
+const USAGE: &str = "faults --worker PROGRAM --seed SEED --rounds ROUNDS [--from ROUND] [--database POSTGRES_URL] [--keep FOLDER]";
 
 /// What to run.
 struct Plan {
@@ -46,6 +45,7 @@ struct Plan {
     database: Option<String>,
     /// Where `server` and `local` are.
     programs: PathBuf,
+    worker: PathBuf,
     /// Where data is left when something is wrong.
     data: PathBuf,
 }
@@ -57,6 +57,7 @@ struct Tally {
     jobs: usize,
     executions: usize,
     kills: usize,
+    workers: usize,
     faults: u64,
     asked: usize,
     slowest_quiet: Duration,
@@ -74,6 +75,10 @@ pub fn check(mut words: Words) -> anyhow::Result<()> {
         programs: words
             .value("--programs")?
             .map_or(folder.into(), PathBuf::from),
+        worker: words
+            .value("--worker")?
+            .map(PathBuf::from)
+            .context("--worker names the worker's program")?,
         data: words.value("--keep")?.map_or_else(
             || std::env::temp_dir().join(format!("gantry-faults-{}", std::process::id())),
             PathBuf::from,
@@ -124,6 +129,7 @@ async fn block(plan: &Plan, from: u64, rounds: u64, tally: &mut Tally) -> anyhow
         database,
         aws: proxy.address,
         local: proxy.target,
+        worker: Some(plan.worker.clone()),
         log: "info,server=debug,sqlx=warn,aws=warn,hyper=warn",
     };
     let mut product = Product::start(place).await?;
@@ -146,6 +152,9 @@ async fn block(plan: &Plan, from: u64, rounds: u64, tally: &mut Tally) -> anyhow
         };
         for victim in victims {
             product.kill(*victim)?;
+        }
+        if dice.below(3) == 0 {
+            tally.workers += product.kill_workers()?;
         }
         tokio::time::sleep(Duration::from_millis(dice.below(KILL_WITHIN_MS / 3))).await;
         for victim in victims {
@@ -183,12 +192,13 @@ impl std::fmt::Display for Tally {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,
-            "{} rounds: {} requests, {} jobs, {} executions, {} kills, {} faults in calls; quiet after {:.1} s at most",
+            "{} rounds: {} requests, {} jobs, {} executions, {} kills and {} of workers, {} faults in calls; quiet after {:.1} s at most",
             self.rounds,
             self.asked,
             self.jobs,
             self.executions,
             self.kills,
+            self.workers,
             self.faults,
             self.slowest_quiet.as_secs_f64()
         )

@@ -9,6 +9,7 @@ mod database;
 mod differential;
 mod endpoint;
 mod executions;
+mod fakes;
 mod faults;
 mod live;
 mod product;
@@ -21,6 +22,7 @@ mod words;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use words::Words;
 
 fn main() -> ExitCode {
@@ -46,12 +48,16 @@ fn main() -> ExitCode {
         "executions" => std::env::current_exe()
             .map_err(Into::into)
             .and_then(|bench| executions::measure(&bench.with_file_name("local"), peer.as_deref())),
+        "fakes" => {
+            let peers = peer.context("the folder with ministack and moto is missing");
+            return checked(&name, peers.and_then(|peers| fakes::check(&peers)));
+        }
         "live" => std::env::current_exe()
             .map_err(Into::into)
             .and_then(|bench| live::measure(&bench)),
         _ => {
             eprintln!(
-                "bench: there is no benchmark {name:?}; there are transitions, executions, live, store, faults and differential"
+                "bench: there is no benchmark {name:?}; there are transitions, executions, live, store, faults, fakes and differential"
             );
             return ExitCode::from(2);
         }

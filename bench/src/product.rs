@@ -1,5 +1,7 @@
 //! The server and `local` as processes over one folder, killed and started again. Owns what the server is told and a
-//! state machine of its pipeline's name that is over at once.
+//! state machine of its pipeline's name that is over at once, but for what the worker does where there is one.
+
+mod worker;
 
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -13,7 +15,6 @@ use serde_json::{Value, json};
 /// How long a program may take until it answers.
 const READY_WITHIN: Duration = Duration::from_secs(30);
 const STATE_MACHINE: &str = "gantry-media";
-const ARN: &str = "arn:aws:states:us-east-1:000000000000:stateMachine:gantry-media";
 const BUCKET: &str = "gantry-media";
 const STREAM: &str = "gantry-telemetry";
 const QUEUE: &str = "gantry-status";
@@ -39,6 +40,8 @@ pub struct Place {
     pub aws: SocketAddr,
     /// Where `local` listens: the same, or what a proxy passes calls on to.
     pub local: SocketAddr,
+    /// The worker, where one is wanted.
+    pub worker: Option<PathBuf>,
     /// What the server logs.
     pub log: &'static str,
 }
@@ -48,6 +51,7 @@ pub struct Product {
     place: Place,
     server_at: SocketAddr,
     queue_url: String,
+    machine: String,
     server: Option<Child>,
     local: Option<Child>,
     client: reqwest::Client,
@@ -59,6 +63,7 @@ impl Product {
         Ok(Product {
             server_at: free_address()?,
             queue_url: format!("http://{}/000000000000/{QUEUE}", place.aws),
+            machine: "arn:aws:states:us-east-1:000000000000:stateMachine:gantry-media".to_owned(),
             place,
             server: None,
             local: None,
@@ -70,9 +75,19 @@ impl Product {
     pub async fn start(place: Place) -> anyhow::Result<Product> {
         let mut product = Product::new(place)?;
         product.begin(Program::Local).await?;
+        // S3 alone asks for signatures, and its buckets are folders.
+        std::fs::create_dir_all(product.place.data.join("aws/s3").join(BUCKET))?;
         product.deploy().await?;
         product.begin(Program::Server).await?;
         Ok(product)
+    }
+
+    /// Makes what the server needs at an endpoint that is not `local`.
+    pub async fn deploy_on_other(&mut self) -> anyhow::Result<()> {
+        let bucket = format!("http://{}/{BUCKET}", self.place.local);
+        let made = self.client.put(bucket).send().await?;
+        ensure!(made.status().is_success(), "no bucket: {}", made.status());
+        self.deploy().await
     }
 
     /// Where the server is.
@@ -96,8 +111,8 @@ impl Product {
     }
 
     /// The state machine's ARN.
-    pub fn machine(&self) -> &'static str {
-        ARN
+    pub fn machine(&self) -> &str {
+        &self.machine
     }
 
     /// Ends a program at once, as a power cut or the kernel's memory manager would.
@@ -175,7 +190,7 @@ impl Product {
             .env("GANTRY_STATUS_QUEUE_URL", &self.queue_url)
             .env("GANTRY_TELEMETRY_STREAM", STREAM)
             .env("GANTRY_REPOSITORY", "gantry")
-            .env("GANTRY_MEDIA_STATE_MACHINE_ARN", ARN)
+            .env("GANTRY_MEDIA_STATE_MACHINE_ARN", &self.machine)
             .env("GANTRY_SITE_ROOT", &self.place.data)
             .env("GANTRY_S3_PATH_STYLE", "true")
             .env("GANTRY_AWS_RATES", RATES)
@@ -188,18 +203,26 @@ impl Product {
     }
 
     async fn deploy(&mut self) -> anyhow::Result<()> {
-        // S3 alone asks for signatures, and its buckets are folders.
-        std::fs::create_dir_all(self.place.data.join("aws/s3").join(BUCKET))?;
+        if let Some(worker) = &self.place.worker {
+            self.deploy_worker(worker).await?;
+        }
         let stream = json!({ "StreamName": STREAM, "ShardCount": 1 });
         self.aws("Kinesis_20131202.CreateStream", &stream).await?;
         // Short, so that what a lost answer carried away comes again soon.
         let queue = json!({ "QueueName": QUEUE, "Attributes": { "VisibilityTimeout": "2" } });
         let made = self.aws("AmazonSQS.CreateQueue", &queue).await?;
-        self.queue_url = made["QueueUrl"].as_str().unwrap_or_default().to_owned();
+        self.queue_url = text(&made["QueueUrl"]);
+        let machine = json!({
+            "name": STATE_MACHINE,
+            "definition": definition(self.place.worker.is_some()).to_string(),
+            "roleArn": "arn:aws:iam::000000000000:role/bench",
+        });
+        let made = self.states("CreateStateMachine", &machine).await?;
+        self.machine = text(&made["stateMachineArn"]);
         let pattern = json!({
             "source": ["aws.states"],
             "detail-type": ["Step Functions Execution Status Change"],
-            "detail": { "stateMachineArn": [ARN] },
+            "detail": { "stateMachineArn": [self.machine] },
         });
         let rule =
             json!({ "Name": QUEUE, "EventPattern": pattern.to_string(), "State": "ENABLED" });
@@ -211,12 +234,6 @@ impl Product {
             &json!({ "Rule": QUEUE, "Targets": [target] }),
         )
         .await?;
-        let machine = json!({
-            "name": STATE_MACHINE,
-            "definition": definition().to_string(),
-            "roleArn": "arn:aws:iam::000000000000:role/bench",
-        });
-        self.states("CreateStateMachine", &machine).await?;
         Ok(())
     }
 
@@ -226,6 +243,7 @@ impl Product {
             .post(format!("http://{}/", self.place.local))
             .header("x-amz-target", target)
             .header("content-type", "application/x-amz-json-1.0")
+            .header("authorization", authorization(target))
             .body(input.to_string())
             .send()
             .await?;
@@ -245,16 +263,44 @@ impl Drop for Product {
     }
 }
 
-/// By its title a job succeeds, fails in a Fail state, waits a second, or meets an error that a redrive meets again.
-fn definition() -> Value {
+/// A scope for a signature that nobody checks: from it a fake reads which service is meant.
+fn authorization(target: &str) -> String {
+    let service = match target
+        .split_once('.')
+        .map_or(target, |(service, _)| service)
+    {
+        "AWSStepFunctions" => "states",
+        "Kinesis_20131202" => "kinesis",
+        "AmazonSQS" => "sqs",
+        "AWSEvents" => "events",
+        _ => "ecr",
+    };
+    format!(
+        "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/{service}/aws4_request, SignedHeaders=host, Signature=0"
+    )
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+/// By its title a job succeeds, fails in a Fail state, waits a second or an hour, has a worker look at its source, or meets an
+/// error that a redrive meets again.
+fn definition(with_worker: bool) -> Value {
     let titled = |pattern: &str, next: &str| json!({ "Variable": "$.title", "StringMatches": pattern, "Next": next });
+    let works = match with_worker {
+        true => worker::state("Done"),
+        false => json!({ "Type": "Pass", "Next": "Done" }),
+    };
     json!({
         "StartAt": "Route",
         "States": {
             "Route": {
                 "Type": "Choice",
-                "Choices": [titled("ok-*", "Done"), titled("fails-*", "Fails"), titled("waits-*", "Waits")],
+                "Choices": [titled("ok-*", "Done"), titled("fails-*", "Fails"), titled("waits-*", "Waits"), titled("works-*", "Works"), titled("sleeps-*", "Sleeps")],
             },
+            "Works": works,
+            "Sleeps": { "Type": "Wait", "Seconds": 3600, "Next": "Done" },
             "Waits": { "Type": "Wait", "Seconds": 1, "Next": "Done" },
             "Fails": { "Type": "Fail", "Error": "Bench.Failed", "Cause": "It was told to." },
             "Done": { "Type": "Succeed" },

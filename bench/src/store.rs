@@ -56,6 +56,7 @@ pub fn measure(mut words: Words) -> anyhow::Result<Report> {
             database: url.to_owned(),
             aws,
             local,
+            worker: None,
             log: "warn",
         };
         let wants = |part: &str| only.as_deref().is_none_or(|only| only == part);

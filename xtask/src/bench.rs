@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 
 use crate::arguments::Arguments;
 use crate::step::{run, say};
-use crate::{CommandResult, children, install, project};
+use crate::{CommandResult, build, children, install, project};
 
 const USAGE: &str = "
 Usage: cargo xtask bench NAME [OPTION VALUE…]
@@ -17,8 +17,9 @@ Runs one benchmark; its last line is JSON: name, value, unit, peer, ratio, goal,
   transitions  state transitions of the engine in process, against npm's aws-local-stepfunctions
   executions   executions of the local AWS over HTTP, durable, against ministack and moto from PyPI
   store        lists, searches and submitting with a million jobs stored; --jobs 10000000, --database POSTGRES_URL
-  faults       server and local killed at random with faults between them: a check, not a measurement;
+  faults       server, local and workers killed at random with faults between them: a check, not a measurement;
                --rounds 10000, --seed SEED, --database POSTGRES_URL
+  fakes        the server over ministack and moto instead of AWS: a check, not a measurement
   live         10,000 clients that follow jobs, against plain axum with tokio's broadcast";
 
 /// A benchmark and where those come from whom it is compared with.
@@ -39,7 +40,10 @@ enum Peers {
     None,
 }
 
-const BENCHMARKS: [Benchmark; 5] = [
+/// AWS as others play it.
+const FAKES: Peers = Peers::PyPi(&["ministack==1.5.33", "moto[server,stepfunctions]==5.2.5"]);
+
+const BENCHMARKS: [Benchmark; 6] = [
     Benchmark {
         name: "transitions",
         peers: Peers::Npm(&["aws-local-stepfunctions@3.0.0"]),
@@ -47,7 +51,7 @@ const BENCHMARKS: [Benchmark; 5] = [
     },
     Benchmark {
         name: "executions",
-        peers: Peers::PyPi(&["ministack==1.5.33", "moto[server,stepfunctions]==5.2.5"]),
+        peers: FAKES,
         programs: &["local"],
     },
     Benchmark {
@@ -59,6 +63,11 @@ const BENCHMARKS: [Benchmark; 5] = [
         name: "store",
         peers: Peers::None,
         programs: &["server", "local"],
+    },
+    Benchmark {
+        name: "fakes",
+        peers: FAKES,
+        programs: &["server"],
     },
     Benchmark {
         name: "faults",
@@ -94,6 +103,10 @@ pub fn run_command(mut arguments: Arguments) -> CommandResult {
     run(&mut build)?;
     let mut bench = Command::new(project::target().join("release/bench"));
     bench.arg(&name).args(options);
+    if name == "faults" {
+        build::worker()?;
+        bench.arg("--worker").arg(project::program("worker"));
+    }
     match benchmark.install() {
         Ok(_) if matches!(benchmark.peers, Peers::None) => {}
         Ok(folder) => {

@@ -83,11 +83,14 @@ pub fn build(parts: &[&str], profile: Profile) -> anyhow::Result<()> {
         built.and(browser)
     })?;
     if parts.contains(&"worker") {
-        step("build the worker for its image", || {
-            run(project::cargo("build").args(["--package", "worker", "--profile", "worker"]))
-        })?;
+        step("build the worker for its image", worker)?;
     }
     Ok(())
+}
+
+/// Builds the worker as an image carries it.
+pub fn worker() -> anyhow::Result<()> {
+    run(project::cargo("build").args(["--package", "worker", "--profile", "worker"]))
 }
 
 fn browser_half(profile: Profile) -> anyhow::Result<()> {

@@ -69,7 +69,7 @@ pub fn all() -> anyhow::Result<()> {
 fn test(parts: &[&str], filters: &[String]) -> anyhow::Result<()> {
     if parts.contains(&"faults") {
         step(
-            "kill server and local at random, between them faults",
+            "kill server, local and workers at random, between them faults",
             faults::check,
         )?;
     }

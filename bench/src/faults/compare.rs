@@ -241,6 +241,12 @@ fn job(view: &Value, summary: &Value, own: &[Execution]) -> anyhow::Result<()> {
         );
         return Ok(());
     };
+    let is_stopped = stops > 0;
+    let expected = expected(&text(&view["job"]["title"]));
+    ensure!(
+        is_stopped || expected.is_none_or(|expected| expected == status),
+        "its like ends otherwise"
+    );
     let stored = &view["execution"];
     ensure!(
         stored["name"] == *newest.name,
@@ -260,6 +266,15 @@ fn job(view: &Value, summary: &Value, own: &[Execution]) -> anyhow::Result<()> {
         "the job's status is not its execution's"
     );
     Ok(())
+}
+
+/// How a job ends that nobody stops, by the kind that its title begins with.
+fn expected(title: &str) -> Option<&'static str> {
+    match title.split_once('-')?.0 {
+        "ok" | "waits" | "works" => Some("succeeded"),
+        "fails" | "stuck" => Some("failed"),
+        _ => None,
+    }
 }
 
 /// What was acknowledged stands in the lineage once, what was refused never, the rest once at most.
@@ -375,6 +390,10 @@ mod tests {
         let other = view("succeeded", stored, &["submitted", "redriven"]);
         let told = told_of(&other, &[("", "FAILED", 1)]).unwrap_err();
         assert!(told.contains("not its execution's"), "{told}");
+        let mut lost = failed.clone();
+        lost["job"]["title"] = json!("works-7");
+        let told = told_of(&lost, &[("", "FAILED", 1)]).unwrap_err();
+        assert!(told.contains("ends otherwise"), "{told}");
         // A stop withdrew its start.
         let withdrawn = view("aborted", Value::Null, &["submitted", "stopped"]);
         assert_eq!(told_of(&withdrawn, &[]), Ok(()));

@@ -59,7 +59,7 @@ pub enum Action {
 /// Draws the next request and notes it in the book.
 pub fn choose(dice: &mut Schedule, book: &Book) -> Action {
     let mut pages = book.open();
-    let kind = ["ok", "ok", "fails", "waits", "stuck"][dice.below(5) as usize];
+    let kind = ["ok", "ok", "fails", "waits", "works", "works", "stuck"][dice.below(7) as usize];
     let number = pages.number();
     let title = format!("{kind}-{number}");
     let reason = format!("ask-{number}");
@@ -280,7 +280,7 @@ impl Client {
 fn job(title: &str) -> Value {
     json!({
         "pipeline": "media",
-        "input": { "source": "https://media.example/clip.mp4", "title": title },
+        "input": { "source": "s3://gantry-media/clip.mp4", "title": title },
     })
 }
 

@@ -1,6 +1,8 @@
 //! Fills a database with jobs and executions that have ended, in the tables that the server has made. Owns what they
 //! look like: what is common and what is rare.
 
+use std::time::{Duration, Instant};
+
 use anyhow::Context;
 use serde_json::{Value, json};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection, Executor};
@@ -10,6 +12,8 @@ use crate::database;
 
 /// Rows of one statement.
 const BATCH: u64 = 2_000;
+/// With so many texts that wait the server makes blocks of them.
+const INDEXED_FROM: i64 = 512;
 /// The first job was submitted then, ms since 1970; each further one so much later that all fit into thirty days.
 const FIRST_MS: u64 = 1_790_000_000_000;
 pub const SPAN_MS: u64 = 30 * 86_400_000;
@@ -70,6 +74,14 @@ pub async fn fill(url: &str, jobs: u64) -> anyhow::Result<()> {
         }
         at = end;
     }
+    let began = Instant::now();
+    while is_indexing(&mut connection).await? {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    eprintln!(
+        "all texts were indexed, and nothing left to clear away, {:.1} s later",
+        began.elapsed().as_secs_f64()
+    );
     // What time does by itself: autovacuum on PostgreSQL, a checkpoint on SQLite.
     let settle = match is_postgres {
         true => "VACUUM ANALYZE",
@@ -78,6 +90,17 @@ pub async fn fill(url: &str, jobs: u64) -> anyhow::Result<()> {
     connection.execute(settle).await?;
     connection.close().await?;
     Ok(())
+}
+
+/// Whether the server is still at the index of texts, or about to be.
+async fn is_indexing(connection: &mut AnyConnection) -> anyhow::Result<bool> {
+    let (waiting, leases, leaving): (i64, i64, i64) = sqlx::query_as(
+        "SELECT (SELECT COUNT(*) FROM text_queue), (SELECT COUNT(*) FROM lease WHERE name = 'text index'),
+             (SELECT COUNT(*) FROM text_block WHERE state <> 'current')",
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(waiting >= INDEXED_FROM || leases > 0 || leaving > 0)
 }
 
 async fn batch(

@@ -30,7 +30,7 @@ pub async fn lists(product: &Product) -> anyhow::Result<()> {
     let jobs: u64 = counts.values().filter_map(Value::as_u64).sum();
     let middle = fill::moment(jobs / 2, jobs);
     let hour = 3_600_000;
-    let kinds: [(&str, String); 20] = [
+    let kinds: [(&str, String); 21] = [
         ("first page", String::new()),
         ("status succeeded", "status=succeeded".into()),
         ("status failed", "status=failed".into()),
@@ -76,6 +76,10 @@ pub async fn lists(product: &Product) -> anyhow::Result<()> {
             format!("text={COMMON}&status=failed"),
         ),
         ("text: rare, failed", format!("text={RARE}&status=failed")),
+        (
+            "text: middling, failed",
+            format!("text={}&status=failed", MIDDLING.replace(' ', "+")),
+        ),
     ];
     println!(
         "{:<28} {:>9} {:>9} {:>9} {:>7} {:>6}",

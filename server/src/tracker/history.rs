@@ -199,7 +199,9 @@ async fn read_newest(
     let mut next = None;
     loop {
         let page = control.aws.states.history(arn, true, next).await?;
-        newest = newest.or(page.events.first().map(|event| event.kind));
+        // By their ids: not everybody who plays AWS heeds `reverseOrder`.
+        let last_of_page = page.events.iter().max_by_key(|event| event.id);
+        newest = newest.or(last_of_page.map(|event| event.kind));
         let known = page.events.iter().any(|event| event.id <= last);
         events.extend(page.events.into_iter().filter(|event| event.id > last));
         next = page.next;
@@ -210,7 +212,7 @@ async fn read_newest(
             return Ok(None);
         }
     }
-    events.reverse();
+    events.sort_by_key(|event| event.id);
     keep(control, arn, &events).await?;
     Ok(Some(newest))
 }

@@ -1,4 +1,4 @@
-//! Rounds in which server and `local` are killed behind a proxy that fails: some dozens of those of which the
+//! Rounds in which server, `local` and workers are killed behind a proxy that fails: some dozens of those of which the
 //! benchmark has ten thousand.
 
 use std::process::Command;
@@ -24,5 +24,6 @@ pub fn build() -> anyhow::Result<()> {
 /// Runs them, built; an error says with which words the failed ones run again.
 pub fn check() -> anyhow::Result<()> {
     run(Command::new(project::program("bench"))
-        .args(["faults", "--seed", SEED, "--rounds", ROUNDS]))
+        .args(["faults", "--seed", SEED, "--rounds", ROUNDS, "--worker"])
+        .arg(project::program("worker")))
 }
