@@ -19,9 +19,11 @@ use crate::store::{
     text_index::{find::Hits, folded},
 };
 
-/// Jobs that the rest of a filter admits and that are looked at one by one, before the index is asked about as many.
-const LOOKS_MIN: u32 = 500;
-/// And how many times as many the next time.
+/// Jobs that the index is asked for before anything else: a rare text ends here.
+const LOOKS_FIRST: u32 = 64;
+/// Jobs that are looked at next, by whichever way.
+const LOOKS_NEXT: u32 = 500;
+/// And how many times as many each further time.
 const LOOKS_GROWTH: u32 = 2;
 /// More than are wanted, as what comes next may yield less than what came before.
 const LOOKS_MARGIN: f64 = 1.1;
@@ -187,10 +189,10 @@ impl<T: Listed> Search<'_, T> {
         }
         // Which of the two is shorter nobody knows before: what the filter admits, or where the text stands.
         let (mut filter, mut index) = (Way::default(), Way::default());
-        let mut looks = LOOKS_MIN;
+        let (mut looks, mut next) = (LOOKS_FIRST, LOOKS_NEXT);
         loop {
             let before = self.found.len();
-            let is_filter = filter.yields() >= index.yields();
+            let is_filter = filter.yields() > index.yields();
             let way = if is_filter { &mut filter } else { &mut index };
             let jobs = way.looks_for(self.left()).min(looks);
             let is_done = match is_filter {
@@ -202,7 +204,7 @@ impl<T: Listed> Search<'_, T> {
             }
             way.looked += jobs;
             way.found += u32::try_from(self.found.len() - before).unwrap_or(u32::MAX);
-            looks = looks.saturating_mul(LOOKS_GROWTH);
+            (looks, next) = (next, next.saturating_mul(LOOKS_GROWTH));
         }
     }
 

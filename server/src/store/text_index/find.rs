@@ -17,7 +17,7 @@ use crate::store::{During, Store, StoreError};
 
 /// Blocks with so many jobs together are opened at first, with ever more the next times.
 const OPENED_JOBS: i64 = 4_096;
-const OPENED_GROWTH: i64 = 8;
+const OPENED_GROWTH: i64 = 32;
 /// And so many blocks at a time at most.
 const OPENED_MAX: usize = 64;
 

@@ -53,7 +53,7 @@ async fn found(store: &Store, filter: &JobFilter, limit: u32) -> Vec<JobId> {
 
 async fn what_is_not_near_is_found_further_on() {
     let (_folder, store) = store().await;
-    let ids = jobs(&store, u64::from(LOOKS_MIN) + 205).await;
+    let ids = jobs(&store, u64::from(LOOKS_NEXT) + 205).await;
     let last = ids[ids.len() - 1];
     let searched = |text: &str, status| JobFilter {
         text: Some(text.to_owned()),
