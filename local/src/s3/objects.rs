@@ -163,10 +163,11 @@ impl S3 for Objects {
         request: S3Request<UploadPartInput>,
     ) -> S3Result<S3Response<UploadPartOutput>> {
         let input = &request.input;
-        self.uploads
-            .check(&input.bucket, &input.key, &input.upload_id)
-            .await?;
-        self.files.upload_part(anybody(request)).await
+        let (bucket, key, id) = (&input.bucket, &input.key, &input.upload_id);
+        let (bucket, key, id) = (bucket.clone(), key.clone(), id.clone());
+        self.uploads.check(&bucket, &key, &id).await?;
+        let done = self.files.upload_part(anybody(request)).await;
+        self.uploads.done(&bucket, &key, &id, done).await
     }
 
     async fn upload_part_copy(
@@ -174,10 +175,11 @@ impl S3 for Objects {
         request: S3Request<UploadPartCopyInput>,
     ) -> S3Result<S3Response<UploadPartCopyOutput>> {
         let input = &request.input;
-        self.uploads
-            .check(&input.bucket, &input.key, &input.upload_id)
-            .await?;
-        self.files.upload_part_copy(anybody(request)).await
+        let (bucket, key, id) = (&input.bucket, &input.key, &input.upload_id);
+        let (bucket, key, id) = (bucket.clone(), key.clone(), id.clone());
+        self.uploads.check(&bucket, &key, &id).await?;
+        let done = self.files.upload_part_copy(anybody(request)).await;
+        self.uploads.done(&bucket, &key, &id, done).await
     }
 
     async fn list_parts(
@@ -185,10 +187,11 @@ impl S3 for Objects {
         request: S3Request<ListPartsInput>,
     ) -> S3Result<S3Response<ListPartsOutput>> {
         let input = &request.input;
-        self.uploads
-            .check(&input.bucket, &input.key, &input.upload_id)
-            .await?;
-        self.files.list_parts(anybody(request)).await
+        let (bucket, key, id) = (&input.bucket, &input.key, &input.upload_id);
+        let (bucket, key, id) = (bucket.clone(), key.clone(), id.clone());
+        self.uploads.check(&bucket, &key, &id).await?;
+        let done = self.files.list_parts(anybody(request)).await;
+        self.uploads.done(&bucket, &key, &id, done).await
     }
 
     async fn complete_multipart_upload(
@@ -203,10 +206,8 @@ impl S3 for Objects {
         } = &request.input;
         let (bucket, key, upload_id) = (bucket.clone(), key.clone(), upload_id.clone());
         self.uploads.check(&bucket, &key, &upload_id).await?;
-        let done = self
-            .files
-            .complete_multipart_upload(anybody(request))
-            .await?;
+        let done = self.files.complete_multipart_upload(anybody(request)).await;
+        let done = self.uploads.done(&bucket, &key, &upload_id, done).await?;
         self.uploads.closed(&bucket, &key, &upload_id).await?;
         Ok(done)
     }
@@ -223,7 +224,8 @@ impl S3 for Objects {
         } = &request.input;
         let (bucket, key, upload_id) = (bucket.clone(), key.clone(), upload_id.clone());
         self.uploads.check(&bucket, &key, &upload_id).await?;
-        let done = self.files.abort_multipart_upload(anybody(request)).await?;
+        let done = self.files.abort_multipart_upload(anybody(request)).await;
+        let done = self.uploads.done(&bucket, &key, &upload_id, done).await?;
         self.uploads.closed(&bucket, &key, &upload_id).await?;
         Ok(done)
     }

@@ -6,7 +6,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use s3s::dto::{ListMultipartUploadsInput, ListMultipartUploadsOutput, MultipartUpload, Timestamp};
-use s3s::{S3Result, s3_error};
+use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
 use sqlx::Row;
 
 use crate::store::Store;
@@ -20,6 +20,13 @@ CREATE TABLE IF NOT EXISTS s3_uploads (
   bucket TEXT NOT NULL, key TEXT NOT NULL, upload_id TEXT NOT NULL, initiated_ms INTEGER NOT NULL,
   PRIMARY KEY (bucket, key, upload_id));
 ";
+
+fn no_such_upload() -> S3Error {
+    s3_error!(
+        NoSuchUpload,
+        "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed."
+    )
+}
 
 /// The open uploads.
 #[derive(Debug, Clone)]
@@ -58,12 +65,25 @@ impl Uploads {
         .fetch_optional(&self.store.db)
         .await
         .map_err(failed)?;
-        found.map(|_| ()).ok_or_else(|| {
-            s3_error!(
-                NoSuchUpload,
-                "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed."
-            )
-        })
+        found.map(|_| ()).ok_or_else(no_such_upload)
+    }
+
+    /// What came of something done with an open upload. `s3s-fs` denies access to one that it does not have: a crash
+    /// came between its end there and the note of it here, which is made now.
+    pub async fn done<T>(
+        &self,
+        bucket: &str,
+        key: &str,
+        upload_id: &str,
+        result: S3Result<T>,
+    ) -> S3Result<T> {
+        match result {
+            Err(error) if *error.code() == S3ErrorCode::AccessDenied => {
+                self.closed(bucket, key, upload_id).await?;
+                Err(no_such_upload())
+            }
+            result => result,
+        }
     }
 
     /// An upload was completed or aborted.
