@@ -6,12 +6,13 @@
 
 use std::{
     any::{Any, TypeId},
+    borrow::Cow,
     panic::AssertUnwindSafe,
     sync::Arc,
 };
 
 use futures::{FutureExt, future::BoxFuture};
-use sqlx::{AnyConnection, AnyPool, Transaction, any::AnyArguments, query::Query};
+use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Transaction, any::AnyArguments, query::Query};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::{
@@ -260,6 +261,7 @@ pub(super) enum Value {
     Integer(i64),
     Text(String),
     Flag(bool),
+    Bytes(Vec<u8>),
     IntegerOption(Option<i64>),
     TextOption(Option<String>),
 }
@@ -294,6 +296,12 @@ impl From<String> for Value {
     }
 }
 
+impl From<Vec<u8>> for Value {
+    fn from(value: Vec<u8>) -> Value {
+        Value::Bytes(value)
+    }
+}
+
 impl From<Option<i64>> for Value {
     fn from(value: Option<i64>) -> Value {
         Value::IntegerOption(value)
@@ -310,7 +318,7 @@ impl From<Option<String>> for Value {
 #[derive(Debug)]
 pub(super) struct Statement {
     operation: &'static str,
-    text: &'static str,
+    text: Cow<'static, str>,
     values: Vec<Value>,
 }
 
@@ -318,7 +326,16 @@ impl Statement {
     pub(super) fn new(operation: &'static str, text: &'static str) -> Statement {
         Statement {
             operation,
-            text,
+            text: text.into(),
+            values: Vec::new(),
+        }
+    }
+
+    /// One that is made for this occasion, and so not kept prepared. Nothing from outside may be part of its text.
+    pub(super) fn once(operation: &'static str, text: String) -> Statement {
+        Statement {
+            operation,
+            text: text.into(),
             values: Vec::new(),
         }
     }
@@ -330,15 +347,16 @@ impl Statement {
     }
 
     fn query(&self) -> Query<'_, sqlx::Any, AnyArguments> {
-        self.values
-            .iter()
-            .fold(sqlx::query(self.text), |query, value| match value {
-                Value::Integer(value) => query.bind(*value),
-                Value::Text(value) => query.bind(value.as_str()),
-                Value::Flag(value) => query.bind(*value),
-                Value::IntegerOption(value) => query.bind(*value),
-                Value::TextOption(value) => query.bind(value.as_deref()),
-            })
+        let query = sqlx::query(AssertSqlSafe(&*self.text));
+        let query = query.persistent(matches!(self.text, Cow::Borrowed(_)));
+        self.values.iter().fold(query, |query, value| match value {
+            Value::Integer(value) => query.bind(*value),
+            Value::Text(value) => query.bind(value.as_str()),
+            Value::Flag(value) => query.bind(*value),
+            Value::Bytes(value) => query.bind(value.as_slice()),
+            Value::IntegerOption(value) => query.bind(*value),
+            Value::TextOption(value) => query.bind(value.as_deref()),
+        })
     }
 }
 

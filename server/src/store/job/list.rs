@@ -3,16 +3,107 @@
 
 use std::collections::HashMap;
 
-use model::{JobFilter, JobId, JobSummary};
+use model::{JobFilter, JobId, JobStatus, JobSummary, TimestampMs};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, FromRow, any::AnyRow, query::QueryAs as Query};
 
-use super::{
-    JobRecord,
-    search::{Listed, is_narrowed},
-};
+use super::JobRecord;
 use crate::store::{Backend, During, ExecutionRecord, Store, StoreError};
+
+/// A job of a list.
+pub(super) trait Listed: Send + Sized {
+    /// What is read of it: each column of each row costs.
+    const COLUMNS: &str;
+
+    /// The jobs that a statement gives, newest first.
+    fn fetch(
+        listing: Listing,
+        store: &Store,
+        text: String,
+    ) -> impl Future<Output = Result<Vec<Self>, StoreError>> + Send;
+
+    fn summary(&self) -> &JobSummary;
+
+    fn id(&self) -> JobId {
+        self.summary().id
+    }
+}
+
+/// A summary's columns, in the order of its fields.
+type SummaryColumns = (
+    JobId,
+    String,
+    String,
+    String,
+    JobStatus,
+    TimestampMs,
+    Option<TimestampMs>,
+    Option<TimestampMs>,
+    Option<String>,
+    Option<String>,
+    u32,
+    u8,
+);
+
+impl Listed for JobSummary {
+    const COLUMNS: &str = "job.id, job.pipeline, job.title, job.source, job.status, job.submitted_at_ms, \
+         job.started_at_ms, job.ended_at_ms, job.error, job.failed_state, job.rerun_count, job.adopted";
+
+    async fn fetch(
+        listing: Listing,
+        store: &Store,
+        text: String,
+    ) -> Result<Vec<JobSummary>, StoreError> {
+        let rows = listing.fetch_together::<SummaryColumns>(store, Self::COLUMNS, &text);
+        let summaries = rows.await?.into_iter().map(|row| JobSummary {
+            id: row.0,
+            pipeline: row.1,
+            title: row.2,
+            source: row.3,
+            status: row.4,
+            submitted_at_ms: row.5,
+            started_at_ms: row.6,
+            ended_at_ms: row.7,
+            error: row.8,
+            failed_state: row.9,
+            rerun_count: row.10,
+            adopted: row.11 != 0,
+        });
+        let mut summaries: Vec<JobSummary> = summaries.collect();
+        // An aggregate gives its rows in no order that is promised.
+        summaries.sort_unstable_by_key(|job| std::cmp::Reverse(job.id));
+        Ok(summaries)
+    }
+
+    fn summary(&self) -> &JobSummary {
+        self
+    }
+}
+
+impl Listed for JobRecord {
+    const COLUMNS: &str = "job.*";
+
+    async fn fetch(
+        listing: Listing,
+        store: &Store,
+        text: String,
+    ) -> Result<Vec<JobRecord>, StoreError> {
+        listing.fetch(store, text).await
+    }
+
+    fn summary(&self) -> &JobSummary {
+        &self.summary
+    }
+}
+
+/// Whether a filter leaves out jobs of a time that it admits.
+pub(super) fn is_narrowed(filter: &JobFilter) -> bool {
+    filter.status.is_some()
+        || filter.pipeline.is_some()
+        || filter.error.is_some()
+        || filter.failed_state.is_some()
+}
 
 impl Store {
     /// At most `limit` jobs, newest first, that the filter admits.

@@ -7,13 +7,10 @@ use std::{
     str::FromStr,
 };
 
-use model::{JobFilter, JobId, JobStatus, JobSummary, TimestampMs};
+use model::{JobFilter, JobId};
 use serde_json::{Value, json};
 
-use super::{
-    JobRecord,
-    list::{Listing, by_id, first_id, first_job_id},
-};
+use super::list::{Listed, Listing, by_id, first_id, first_job_id, is_narrowed};
 use crate::store::{
     Backend, Store, StoreError,
     text_index::{find::Hits, folded},
@@ -21,7 +18,7 @@ use crate::store::{
 
 /// Jobs that the index is asked for before anything else: a rare text ends here.
 const LOOKS_FIRST: u32 = 64;
-/// Jobs that are looked at next, by whichever way.
+/// Jobs that are looked at next at most, by whichever way.
 const LOOKS_NEXT: u32 = 500;
 /// And how many times as many each further time.
 const LOOKS_GROWTH: u32 = 2;
@@ -30,119 +27,22 @@ const LOOKS_MARGIN: f64 = 1.1;
 /// Jobs that the index is asked for at once, at most.
 const HITS_MAX: u32 = 2_000;
 
-/// A job of a list.
-pub(super) trait Listed: Send + Sized {
-    /// What is read of it: each column of each row costs.
-    const COLUMNS: &str;
-
-    /// The jobs that a statement gives, newest first.
-    fn fetch(
-        listing: Listing,
-        store: &Store,
-        text: String,
-    ) -> impl Future<Output = Result<Vec<Self>, StoreError>> + Send;
-
-    fn summary(&self) -> &JobSummary;
-
-    fn id(&self) -> JobId {
-        self.summary().id
-    }
-}
-
-/// A summary's columns, in the order of its fields.
-type SummaryColumns = (
-    JobId,
-    String,
-    String,
-    String,
-    JobStatus,
-    TimestampMs,
-    Option<TimestampMs>,
-    Option<TimestampMs>,
-    Option<String>,
-    Option<String>,
-    u32,
-    u8,
-);
-
-impl Listed for JobSummary {
-    const COLUMNS: &str = "job.id, job.pipeline, job.title, job.source, job.status, job.submitted_at_ms, \
-         job.started_at_ms, job.ended_at_ms, job.error, job.failed_state, job.rerun_count, job.adopted";
-
-    async fn fetch(
-        listing: Listing,
-        store: &Store,
-        text: String,
-    ) -> Result<Vec<JobSummary>, StoreError> {
-        let rows = listing.fetch_together::<SummaryColumns>(store, Self::COLUMNS, &text);
-        let summaries = rows.await?.into_iter().map(|row| JobSummary {
-            id: row.0,
-            pipeline: row.1,
-            title: row.2,
-            source: row.3,
-            status: row.4,
-            submitted_at_ms: row.5,
-            started_at_ms: row.6,
-            ended_at_ms: row.7,
-            error: row.8,
-            failed_state: row.9,
-            rerun_count: row.10,
-            adopted: row.11 != 0,
-        });
-        let mut summaries: Vec<JobSummary> = summaries.collect();
-        // An aggregate gives its rows in no order that is promised.
-        summaries.sort_unstable_by_key(|job| std::cmp::Reverse(job.id));
-        Ok(summaries)
-    }
-
-    fn summary(&self) -> &JobSummary {
-        self
-    }
-}
-
-impl Listed for JobRecord {
-    const COLUMNS: &str = "job.*";
-
-    async fn fetch(
-        listing: Listing,
-        store: &Store,
-        text: String,
-    ) -> Result<Vec<JobRecord>, StoreError> {
-        listing.fetch(store, text).await
-    }
-
-    fn summary(&self) -> &JobSummary {
-        &self.summary
-    }
-}
-
-/// Whether a filter leaves out jobs of a time that it admits.
-pub(super) fn is_narrowed(filter: &JobFilter) -> bool {
-    filter.status.is_some()
-        || filter.pipeline.is_some()
-        || filter.error.is_some()
-        || filter.failed_state.is_some()
-}
-
 /// What one way of searching came to.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Way {
     looked: u32,
     found: u32,
 }
 
 impl Way {
-    /// Jobs found to each that was looked at; more than there can be while nothing is known.
+    /// Jobs found to each that was looked at.
     fn yields(&self) -> f64 {
         f64::from(self.found + 1) / f64::from(self.looked + 1)
     }
 
-    /// How many to look at that so many more are found, if the next are as those before; without any before, all.
+    /// How many to look at that so many more are found, if the next are as those before.
     fn looks_for(&self, wanted: u32) -> u32 {
-        match self.looked {
-            0 => u32::MAX,
-            _ => (f64::from(wanted) * LOOKS_MARGIN / self.yields()).ceil() as u32,
-        }
+        (f64::from(wanted) * LOOKS_MARGIN / self.yields()).ceil() as u32
     }
 }
 
@@ -157,6 +57,8 @@ struct Search<'a, T> {
     found: Vec<T>,
     /// What is newer was looked at, or is not to be.
     end: Option<JobId>,
+    /// In how many of so many jobs the index has the text.
+    guess: Way,
 }
 
 impl Store {
@@ -176,6 +78,7 @@ impl Store {
             limit: limit as usize,
             found: Vec::new(),
             end: [filter.before, until].into_iter().flatten().min(),
+            guess: Way::default(),
         };
         search.run().await?;
         Ok(search.found)
@@ -187,11 +90,19 @@ impl<T: Listed> Search<'_, T> {
         if !is_narrowed(self.filter) {
             return self.by_index(u32::MAX).await.map(|_| ());
         }
-        // Which of the two is shorter nobody knows before: what the filter admits, or where the text stands.
-        let (mut filter, mut index) = (Way::default(), Way::default());
-        let (mut looks, mut next) = (LOOKS_FIRST, LOOKS_NEXT);
+        if self.by_index(LOOKS_FIRST).await? {
+            return Ok(());
+        }
+        // Which of the two is shorter nobody knows before: what the filter admits, or where the text stands. For all
+        // that is known the text is as common in what the filter admits as in everything.
+        let mut filter = self.guess;
+        let mut index = Way {
+            looked: LOOKS_FIRST,
+            found: self.count(),
+        };
+        let mut looks = LOOKS_NEXT;
         loop {
-            let before = self.found.len();
+            let before = self.count();
             let is_filter = filter.yields() > index.yields();
             let way = if is_filter { &mut filter } else { &mut index };
             let jobs = way.looks_for(self.left()).min(looks);
@@ -203,9 +114,13 @@ impl<T: Listed> Search<'_, T> {
                 return Ok(());
             }
             way.looked += jobs;
-            way.found += u32::try_from(self.found.len() - before).unwrap_or(u32::MAX);
-            (looks, next) = (next, next.saturating_mul(LOOKS_GROWTH));
+            way.found += self.count() - before;
+            looks = looks.saturating_mul(LOOKS_GROWTH);
         }
+    }
+
+    fn count(&self) -> u32 {
+        u32::try_from(self.found.len()).unwrap_or(u32::MAX)
     }
 
     /// How many are still to be found.
@@ -289,6 +204,11 @@ impl<T: Listed> Search<'_, T> {
             let asked = asked.min(HITS_MAX);
             page *= 2.0;
             let next = hits.next(self.store, asked as usize).await?;
+            // No surer than a page: what the filter admits may be otherwise.
+            self.guess = Way {
+                looked: LOOKS_FIRST,
+                found: (hits.density() * f64::from(LOOKS_FIRST)) as u32,
+            };
             let Some(last) = next.last().copied() else {
                 self.take(waiting);
                 return Ok(true);

@@ -5,12 +5,12 @@ use std::{collections::HashMap, str::FromStr};
 
 use model::JobId;
 use serde_json::json;
-use sqlx::{AnyConnection, AssertSqlSafe};
+use sqlx::AnyConnection;
 
 use super::{
     Block, Gram, PART_JOBS, TextBlockSizes, bitmap, bitmap_bytes, part_bytes, part_ids, unreadable,
 };
-use crate::store::{During, Statement, Store, StoreError, Write};
+use crate::store::{During, Statement, Store, StoreError, Write, write::Value};
 
 /// Rows of one write.
 const ROWS_MAX: usize = 512;
@@ -25,7 +25,7 @@ impl Store {
     pub async fn texts_wait(&self, sizes: TextBlockSizes, now_ms: i64) -> Result<bool, StoreError> {
         let last: Option<(i64,)> =
             sqlx::query_as("SELECT number FROM text_queue ORDER BY number LIMIT 1 OFFSET $1")
-                .bind(count(sizes.jobs_min) - 1)
+                .bind(signed(sizes.jobs_min) - 1)
                 .fetch_optional(&self.read)
                 .await
                 .during("look for texts to index")?;
@@ -52,7 +52,7 @@ impl Store {
              FROM (SELECT number, job_id FROM text_queue ORDER BY number LIMIT $1) AS waiting
              LEFT JOIN job ON job.id = waiting.job_id",
         )
-        .bind(count(sizes.jobs_max))
+        .bind(signed(sizes.jobs_max))
         .fetch_all(&self.read)
         .await
         .during("read texts to index")?;
@@ -76,7 +76,12 @@ impl Store {
         self.put_block(block, Vec::new(), now_ms).await?;
         // A crash before this leaves jobs that are found twice, which does no harm.
         for some in numbers.chunks(ROWS_MAX) {
-            self.write(TakeOff(some.to_vec())).await?;
+            // Each is looked up, however long PostgreSQL thinks that the queue is.
+            let some: Vec<String> = some.iter().map(i64::to_string).collect();
+            let some = some.join(",");
+            let text = format!("DELETE FROM text_queue WHERE number IN ({some})");
+            let indexed = Statement::once("take indexed texts off the queue", text);
+            self.write(indexed).await?;
         }
         Ok(true)
     }
@@ -90,7 +95,7 @@ impl Store {
         let blocks: Vec<(i64, i64)> = sqlx::query_as(
             "SELECT id, jobs FROM text_block WHERE state = 'current' AND jobs < $1 ORDER BY last_id, id",
         )
-        .bind(count(sizes.merged_jobs_max / 2))
+        .bind(signed(sizes.merged_jobs_max / 2))
         .fetch_all(&self.read)
         .await
         .during("list blocks of texts")?;
@@ -146,18 +151,19 @@ impl Store {
         };
         let id = self
             .write(BeginBlock {
-                jobs: count(block.ids.len()),
+                jobs: signed(block.ids.len()),
                 first_id: first.to_string(),
                 last_id: last.to_string(),
             })
             .await?;
-        let parts = (0..)
-            .zip(block.ids.chunks(PART_JOBS))
-            .map(|(part, ids)| (part, ids[0].to_string(), part_bytes(ids)));
-        let parts: Vec<_> = parts.collect();
-        for rows in parts.chunks(ROWS_MAX) {
-            let rows = rows.to_vec();
-            self.write(PutParts { block: id, rows }).await?;
+        for (some, ids) in (0..).zip(block.ids.chunks(PART_JOBS * ROWS_MAX)) {
+            let parts = (some * signed(ROWS_MAX)..).zip(ids.chunks(PART_JOBS));
+            let parts = parts.map(|(part, ids)| {
+                let (first, ids) = (ids[0].to_string(), part_bytes(ids));
+                [id.into(), part.into(), first.into(), ids.into()]
+            });
+            let into = "text_part (block, part, first_id, ids)";
+            self.write(insert(into, parts)).await?;
         }
         let grams = aside(move || {
             let slots = block.grams.iter();
@@ -166,9 +172,11 @@ impl Store {
             grams.sort_unstable();
             grams
         });
-        for rows in grams.await.chunks(ROWS_MAX) {
-            let rows = rows.to_vec();
-            self.write(PutGrams { block: id, rows }).await?;
+        for some in grams.await.chunks(ROWS_MAX) {
+            let rows = some.iter().cloned();
+            let rows = rows.map(|(gram, slots)| [id.into(), gram.into(), slots.into()]);
+            let into = "text_gram (block, gram, slots)";
+            self.write(insert(into, rows)).await?;
         }
         self.write(FinishBlock {
             block: id,
@@ -205,7 +213,7 @@ impl Store {
                 "SELECT gram FROM text_gram WHERE block = $1 ORDER BY gram LIMIT 1 OFFSET $2",
             )
             .bind(id)
-            .bind(count(ROWS_MAX))
+            .bind(signed(ROWS_MAX))
             .fetch_optional(&self.read)
             .await
             .during(operation)?;
@@ -237,10 +245,10 @@ async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> 
 
 /// Which blocks to make one of: the oldest of those that are about as large.
 fn alike(blocks: &[(i64, i64)], sizes: TextBlockSizes) -> Option<Vec<i64>> {
-    let merged = count(sizes.merged);
+    let merged = signed(sizes.merged);
     let level = |mut jobs: i64| {
         let mut level = 0;
-        while jobs >= count(sizes.jobs_min) * merged {
+        while jobs >= signed(sizes.jobs_min) * merged {
             jobs /= merged;
             level += 1;
         }
@@ -256,14 +264,14 @@ fn alike(blocks: &[(i64, i64)], sizes: TextBlockSizes) -> Option<Vec<i64>> {
         let mut total = 0;
         let fitting = alike.into_iter().take_while(|(_, jobs)| {
             total += jobs;
-            total <= count(sizes.merged_jobs_max)
+            total <= signed(sizes.merged_jobs_max)
         });
         let ids: Vec<i64> = fitting.map(|(id, _)| *id).collect();
         (ids.len() > 1).then_some(ids)
     })
 }
 
-fn count(value: usize) -> i64 {
+fn signed(value: usize) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
@@ -296,90 +304,21 @@ impl Write for BeginBlock {
     }
 }
 
-/// Takes what is indexed off the queue.
-#[derive(Debug)]
-struct TakeOff(Vec<i64>);
-
-impl Write for TakeOff {
-    type Output = ();
-
-    fn operation(&self) -> &'static str {
-        "take indexed texts off the queue"
-    }
-
-    async fn apply(&self, connection: &mut AnyConnection) -> Result<(), StoreError> {
-        // Each is looked up, however long PostgreSQL thinks that the queue is.
-        let numbers: Vec<String> = self.0.iter().map(i64::to_string).collect();
-        let numbers = numbers.join(",");
-        let text = format!("DELETE FROM text_queue WHERE number IN ({numbers})");
-        let taken = sqlx::query(AssertSqlSafe(text)).persistent(false);
-        let taken = taken.execute(connection).await;
-        taken.during(self.operation()).map(|_| ())
-    }
-}
-
-/// An INSERT of many rows of so many columns.
-fn insert(into: &str, rows: usize, columns: usize) -> AssertSqlSafe<String> {
-    let rows = (0..rows).map(|row| {
-        let first = row * columns + 1;
-        let values = (first..first + columns).map(|value| format!("${value}"));
-        format!("({})", values.collect::<Vec<_>>().join(","))
+/// An INSERT of many rows, all of a block's, with so many columns each.
+fn insert<const COLUMNS: usize>(
+    into: &str,
+    rows: impl IntoIterator<Item = [Value; COLUMNS]>,
+) -> Statement {
+    let rows: Vec<_> = rows.into_iter().collect();
+    let places = (0..rows.len()).map(|row| {
+        let first = row * COLUMNS + 1;
+        let row = (first..first + COLUMNS).map(|value| format!("${value}"));
+        format!("({})", row.collect::<Vec<_>>().join(","))
     });
-    let rows = rows.collect::<Vec<_>>().join(",");
-    AssertSqlSafe(format!(
-        "INSERT INTO {into} VALUES {rows} ON CONFLICT DO NOTHING"
-    ))
-}
-
-#[derive(Debug)]
-struct PutParts {
-    block: i64,
-    rows: Vec<(i64, String, Vec<u8>)>,
-}
-
-impl Write for PutParts {
-    type Output = ();
-
-    fn operation(&self) -> &'static str {
-        "write a block of texts"
-    }
-
-    async fn apply(&self, connection: &mut AnyConnection) -> Result<(), StoreError> {
-        let text = insert("text_part (block, part, first_id, ids)", self.rows.len(), 4);
-        let query = self.rows.iter().fold(
-            sqlx::query(text).persistent(false),
-            |query, (part, first_id, ids)| {
-                let query = query.bind(self.block).bind(*part);
-                query.bind(first_id.as_str()).bind(ids.as_slice())
-            },
-        );
-        let written = query.execute(connection).await;
-        written.during(self.operation()).map(|_| ())
-    }
-}
-
-#[derive(Debug)]
-struct PutGrams {
-    block: i64,
-    rows: Vec<(Gram, Vec<u8>)>,
-}
-
-impl Write for PutGrams {
-    type Output = ();
-
-    fn operation(&self) -> &'static str {
-        "write a block of texts"
-    }
-
-    async fn apply(&self, connection: &mut AnyConnection) -> Result<(), StoreError> {
-        let text = insert("text_gram (block, gram, slots)", self.rows.len(), 3);
-        let query = self.rows.iter().fold(
-            sqlx::query(text).persistent(false),
-            |query, (gram, slots)| query.bind(self.block).bind(*gram).bind(slots.as_slice()),
-        );
-        let written = query.execute(connection).await;
-        written.during(self.operation()).map(|_| ())
-    }
+    let places = places.collect::<Vec<_>>().join(",");
+    let text = format!("INSERT INTO {into} VALUES {places} ON CONFLICT DO NOTHING");
+    let insert = Statement::once("write a block of texts", text);
+    rows.into_iter().flatten().fold(insert, Statement::bind)
 }
 
 /// From here on a block counts, and those that it replaces do not.

@@ -46,6 +46,8 @@ pub(in crate::store) struct Hits {
     open: Vec<Open>,
     /// How many jobs the next blocks to open have together.
     opened_jobs: i64,
+    /// Jobs of the blocks that were opened, and those of them that have every trigram.
+    seen: (i64, u64),
     /// Known, and to be given once nothing that is newer can come.
     ready: BTreeSet<JobId>,
     end: Option<JobId>,
@@ -85,10 +87,16 @@ impl Hits {
             closed: closed.into(),
             open: Vec::new(),
             opened_jobs: OPENED_JOBS,
+            seen: (0, 0),
             ready: BTreeSet::new(),
             end,
         };
         Ok((hits, waiting))
+    }
+
+    /// The part of all jobs in which the text may stand, as far as blocks were opened.
+    pub(in crate::store) fn density(&self) -> f64 {
+        self.seen.1 as f64 / self.seen.0.max(1) as f64
     }
 
     /// The next jobs, newest first: about so many, none only when there are no more.
@@ -151,11 +159,13 @@ impl Hits {
             sets.entry(block).or_default().push(slots);
         }
         for block in blocks {
+            self.seen.0 += block.jobs;
             let sets = sets.remove(&block.id).unwrap_or_default();
             if sets.len() < self.grams.len() {
                 continue;
             }
             let mut slots = common(block.id, sets)?;
+            self.seen.1 += slots.len();
             if let Some(end) = self.end.filter(|end| *end <= block.last) {
                 let first = slot_of(store, block.id, end).await?;
                 slots.remove_range(first..);

@@ -1,5 +1,6 @@
 //! What is searched for is found, near and far, within times and whatever the case of its letters.
 
+use model::JobStatus;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
