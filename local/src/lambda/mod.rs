@@ -103,10 +103,18 @@ impl Lambda {
             images,
             logs.clone(),
         )?;
-        let elsewhere = config.lambda_endpoint.clone().map(|endpoint| Elsewhere {
-            endpoint,
-            client: reqwest::Client::new(),
-        });
+        let elsewhere = match config.lambda_endpoint.clone() {
+            None => None,
+            Some(endpoint) => Some(Elsewhere {
+                endpoint,
+                // A connection for each: one that was kept may lead to an endpoint that was started anew meanwhile, and
+                // an invocation that may have been heard is not repeated.
+                client: reqwest::Client::builder()
+                    .pool_max_idle_per_host(0)
+                    .build()
+                    .map_err(std::io::Error::other)?,
+            }),
+        };
         let stopping = store.stopping.clone();
         Ok(Arc::new(Lambda {
             functions: Functions::open(store).await?,
