@@ -19,6 +19,9 @@ const POSTGRES_VERSION_MIN: i32 = 14;
 /// How long opening a database may take before it counts as not there.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 
+/// How long a connection may have been idle that is not asked first whether it still is one.
+const IDLE_UNTESTED_MAX: Duration = Duration::from_secs(1);
+
 /// What each SQLite connection is told first. An answer 202 is a promise that must survive a power cut: hence
 /// `synchronous`. Another process's write is waited for.
 const SQLITE_SETUP: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
@@ -47,6 +50,41 @@ impl Backend {
             "sqlite" => Some(Backend::Sqlite),
             "postgres" | "postgresql" => Some(Backend::Postgres),
             _ => None,
+        }
+    }
+
+    /// The expression for all rows of a query as one value, a list of lists in JSON: SQLite's rows are handed from its
+    /// thread to ours one by one otherwise, which costs more than reading them.
+    pub(super) fn rows_as_json(self, columns: &str) -> String {
+        let rows = match self {
+            Backend::Sqlite => format!("json_group_array(json_array({columns}))"),
+            Backend::Postgres => format!("CAST(json_agg(json_build_array({columns})) AS TEXT)"),
+        };
+        format!("COALESCE({rows}, '[]')")
+    }
+
+    /// What stands in a parameter that is a list of texts in JSON, none of which has commas, quotes or brackets: one
+    /// column `value`. PostgreSQL takes JSON apart at ten times the cost.
+    pub(super) fn texts(self, parameter: &str) -> String {
+        match self {
+            Backend::Sqlite => format!("SELECT value FROM json_each({parameter})"),
+            Backend::Postgres => {
+                format!(
+                    "SELECT unnest(string_to_array(translate({parameter}, '[]\"', ''), ',')) AS value"
+                )
+            }
+        }
+    }
+
+    /// The same of a list of whole numbers.
+    pub(super) fn numbers(self, parameter: &str) -> String {
+        match self {
+            Backend::Sqlite => format!("SELECT value FROM json_each({parameter})"),
+            Backend::Postgres => {
+                format!(
+                    "SELECT CAST(unnest(string_to_array(translate({parameter}, '[]', ''), ',')) AS BIGINT) AS value"
+                )
+            }
         }
     }
 
@@ -160,6 +198,16 @@ impl Backend {
             // Each connection to PostgreSQL has its rows in job_count: few of them, and for long.
             .idle_timeout(None)
             .max_lifetime(None)
+            // SQLite is always there, and PostgreSQL was a moment ago: asking each time costs what a small query does.
+            .test_before_acquire(false)
+            .before_acquire(move |connection, known| {
+                Box::pin(async move {
+                    if self == Backend::Postgres && known.idle_for > IDLE_UNTESTED_MAX {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
             .after_connect(move |connection, _| {
                 Box::pin(async move { connection.execute(setup).await.map(|_| ()) })
             })

@@ -4,13 +4,17 @@
 //! first and no further than the page. Sets of jobs are Roaring bitmaps (<https://roaringbitmap.org>) of their numbers
 //! in the block, so that a text's trigrams are intersected and not walked.
 //!
-//! A block never changes. One that is replaced stays for a while, for those who read it; a job whose text changes is
-//! queued again, and what its old block says of it is compared with the text like everything that the index finds.
+//! What a filter may ask for beside the text is intersected as well: the pipeline, and how a job ended.
+//!
+//! A block never changes. One that is replaced stays for a while, for those who read it; a job whose text changes or
+//! that ends is queued again, and what its old block says of it is compared with the job like everything that the
+//! index finds.
 
 use std::collections::HashMap;
 
-use model::JobId;
+use model::{JobFilter, JobId, JobStatus};
 use roaring::RoaringBitmap;
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::StoreError;
@@ -21,7 +25,7 @@ pub(super) mod find;
 /// How many of a text's trigrams are looked up; the text itself is compared with what is found.
 const GRAMS_MAX: usize = 16;
 /// Jobs in one row of `text_part`.
-const PART_JOBS: usize = 256;
+const PART_JOBS: usize = 64;
 /// Bytes of a job's id there.
 const ID_BYTES: usize = 16;
 
@@ -49,8 +53,8 @@ impl Default for TextBlockSizes {
     }
 }
 
-/// Three characters as a number.
-type Gram = i64;
+/// Three characters as a number, or below zero what a job has beside its text.
+pub(super) type Gram = i64;
 
 /// A text in small letters, each for itself: what it holds is in it then, too.
 pub(super) fn folded(text: &str) -> String {
@@ -84,6 +88,51 @@ fn wanted_grams(text: &str) -> Vec<Gram> {
     some
 }
 
+/// What a job may be filtered by, as numbers like those of trigrams. Of a status only a final one: the others do not
+/// last.
+fn terms(
+    pipeline: Option<&str>,
+    status: Option<JobStatus>,
+    error: Option<&str>,
+    failed_state: Option<&str>,
+) -> Vec<Gram> {
+    let status = status.filter(|status| status.is_final());
+    let terms = [
+        ("pipeline", pipeline),
+        ("status", status.map(JobStatus::as_str)),
+        ("error", error),
+        ("failed_state", failed_state),
+    ];
+    let terms = terms.into_iter().filter_map(|(name, value)| {
+        let digest = Sha256::digest(format!("{name}={}", value?));
+        let (first, _) = digest.split_first_chunk()?;
+        Some(i64::from_be_bytes(*first) | i64::MIN)
+    });
+    terms.collect()
+}
+
+/// Everything that a filter asks for beside a text and times. None where the index cannot tell all of it.
+pub(super) fn wanted_terms(filter: &JobFilter) -> Option<Vec<Gram>> {
+    let is_told = filter.status.is_none_or(JobStatus::is_final);
+    is_told.then(|| {
+        terms(
+            filter.pipeline.as_deref(),
+            filter.status,
+            filter.error.as_deref(),
+            filter.failed_state.as_deref(),
+        )
+    })
+}
+
+/// What of a job is found again.
+#[derive(Debug, Clone)]
+struct Entry {
+    id: JobId,
+    title: String,
+    source: String,
+    terms: Vec<Gram>,
+}
+
 /// Jobs, and where each trigram stands.
 #[derive(Debug, Default, PartialEq)]
 struct Block {
@@ -93,16 +142,16 @@ struct Block {
 }
 
 impl Block {
-    /// Of jobs with their titles and sources.
-    fn of(mut jobs: Vec<(JobId, String, String)>) -> Block {
-        jobs.sort_unstable_by_key(|(id, ..)| *id);
-        jobs.dedup_by_key(|(id, ..)| *id);
+    fn of(mut jobs: Vec<Entry>) -> Block {
+        jobs.sort_unstable_by_key(|job| job.id);
+        jobs.dedup_by_key(|job| job.id);
         let mut block = Block::default();
-        for (slot, (id, title, source)) in (0..).zip(jobs) {
-            for gram in grams(&title).into_iter().chain(grams(&source)) {
+        for (slot, job) in (0..).zip(jobs) {
+            let texts = grams(&job.title).into_iter().chain(grams(&job.source));
+            for gram in texts.chain(job.terms) {
                 block.grams.entry(gram).or_default().insert(slot);
             }
-            block.ids.push(id);
+            block.ids.push(job.id);
         }
         block
     }
@@ -141,7 +190,9 @@ fn unreadable(what: &'static str, block: i64) -> StoreError {
     }
 }
 
-fn bitmap_bytes(slots: &RoaringBitmap) -> Vec<u8> {
+fn bitmap_bytes(mut slots: RoaringBitmap) -> Vec<u8> {
+    // What nearly all jobs have takes a few bytes so.
+    slots.optimize();
     let mut bytes = Vec::with_capacity(slots.serialized_size());
     // Writing into a vector does not fail.
     let _ = slots.serialize_into(&mut bytes);

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use model::{ExecutionStatus, JobStatus};
 use serde_json::{Value, json};
-use sqlx::AnyConnection;
+use sqlx::{AnyConnection, AssertSqlSafe};
 
 use super::{status_of, status_text};
 use crate::store::{Backend, Store, StoreError, error::During, plain_option, write::Write};
@@ -168,17 +168,8 @@ impl Folded {
 
 struct StatusesChanged(Vec<StatusChange>);
 
-/// What is folded into is locked, in one order, so that servers wait for each other and never in a circle.
-macro_rules! known {
-    ($lock:literal) => {
-        concat!(
-            "SELECT arn, job_id, status, redrive_count, redrive_status, redrive_reason, heard_at_ms, error, cause
-             FROM execution WHERE arn IN (SELECT value ->> 'arn' FROM json_each($1)) ",
-            $lock
-        )
-    };
-}
-
+/// An execution's columns: ARN, job, status, redrive count, redrive status and its reason, when it was heard of, error
+/// and cause.
 type Columns = (
     String,
     String,
@@ -192,21 +183,35 @@ type Columns = (
 );
 
 impl StatusesChanged {
-    /// The executions that the events are about, as far as they are known.
+    /// The executions that the events are about, as far as they are known. They are locked, in one order, so that
+    /// servers wait for each other and never in a circle.
     async fn known(
         &self,
         connection: &mut AnyConnection,
     ) -> Result<HashMap<String, Folded>, StoreError> {
         let arns: Vec<Value> = self.0.iter().map(|one| json!({"arn": one.arn})).collect();
-        let text = match Backend::of(connection) {
-            Backend::Sqlite => known!(""),
-            Backend::Postgres => known!("ORDER BY arn FOR UPDATE"),
+        let backend = Backend::of(connection);
+        let lock = match backend {
+            Backend::Sqlite => "",
+            Backend::Postgres => "ORDER BY arn FOR UPDATE",
         };
-        let rows: Vec<Columns> = sqlx::query_as(text)
+        let rows = backend.rows_as_json(
+            "arn, job_id, status, redrive_count, redrive_status, redrive_reason, heard_at_ms, error, cause",
+        );
+        let text = format!(
+            "SELECT {rows} FROM (SELECT * FROM execution WHERE arn IN (SELECT value ->> 'arn' FROM json_each($1)) {lock})
+             AS known"
+        );
+        let (rows,): (String,) = sqlx::query_as(AssertSqlSafe(text))
             .bind(Value::from(arns).to_string())
-            .fetch_all(connection)
+            .fetch_one(connection)
             .await
             .during(self.operation())?;
+        let rows: Vec<Columns> =
+            serde_json::from_str(&rows).map_err(|error| StoreError::Unreadable {
+                what: "list of executions",
+                text: error.to_string(),
+            })?;
         rows.into_iter()
             .map(
                 |(
@@ -276,7 +281,8 @@ impl Write for StatusesChanged {
         let mut folded: Vec<(String, Folded)> = known.into_iter().collect();
         // Jobs are locked in this order too.
         folded.sort_by(|(_, one), (_, other)| one.job.cmp(&other.job));
-        let (mut changed, mut heard, mut explained) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut changed, mut jobs, mut heard, mut explained) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (arn, execution) in &folded {
             if execution.change.is_none() && execution.explained {
                 explained.push(json!({
@@ -284,22 +290,28 @@ impl Write for StatusesChanged {
                 }));
             }
             match &execution.change {
-                Some(change) => changed.push(json!({
-                    "arn": arn, "job": execution.job,
-                    "status": status_text(execution.status),
-                    "job_status": job_status(execution.status).as_str(),
-                    "redrive_count": execution.redrive_count,
-                    "redrive_status": execution.redrive_status, "redrive_reason": execution.redrive_reason,
-                    "heard_at_ms": execution.heard_at_ms,
-                    "started_at_ms": change.started_at_ms, "job_started_at_ms": change.job_started_at_ms,
-                    "ended_at_ms": change.ended_at_ms, "error": change.error, "cause": change.cause,
-                })),
+                Some(change) => {
+                    changed.push(json!({
+                        "arn": arn, "status": status_text(execution.status), "redrive_count": execution.redrive_count,
+                        "redrive_status": execution.redrive_status, "redrive_reason": execution.redrive_reason,
+                        "heard_at_ms": execution.heard_at_ms, "started_at_ms": change.started_at_ms,
+                        "ended_at_ms": change.ended_at_ms, "error": change.error, "cause": change.cause,
+                    }));
+                    jobs.push(json!({
+                        "arn": arn, "job": execution.job, "status": job_status(execution.status).as_str(),
+                        "started_at_ms": change.job_started_at_ms, "ended_at_ms": change.ended_at_ms,
+                        "error": change.error,
+                    }));
+                }
                 None if execution.heard => heard.push(json!({
                     "arn": arn, "heard_at_ms": execution.heard_at_ms,
                     "redrive_status": execution.redrive_status, "redrive_reason": execution.redrive_reason,
                 })),
                 None => {}
             }
+        }
+        for rows in [&mut changed, &mut jobs, &mut heard] {
+            rows.iter_mut().for_each(drop_nulls);
         }
         for (rows, statements) in [
             (
@@ -329,11 +341,16 @@ impl Write for StatusesChanged {
                          heard_at_ms = CAST(value ->> 'heard_at_ms' AS BIGINT),
                          failed_state = NULL, history_complete = 0, artifacts_read = 0, archived = 0
                      FROM json_each($1) AS changed WHERE execution.arn = value ->> 'arn'",
+                ][..],
+            ),
+            (
+                jobs,
+                &[
                     // A job follows its newest execution alone.
-                    "UPDATE job SET status = value ->> 'job_status',
+                    "UPDATE job SET status = value ->> 'status',
                          ended_at_ms = CAST(value ->> 'ended_at_ms' AS BIGINT),
                          error = value ->> 'error', failed_state = NULL,
-                         started_at_ms = COALESCE(started_at_ms, CAST(value ->> 'job_started_at_ms' AS BIGINT))
+                         started_at_ms = COALESCE(started_at_ms, CAST(value ->> 'started_at_ms' AS BIGINT))
                      FROM json_each($1) AS changed
                      WHERE job.id = value ->> 'job' AND job.execution_arn = value ->> 'arn'",
                 ][..],
@@ -352,6 +369,13 @@ impl Write for StatusesChanged {
             }
         }
         Ok(applied)
+    }
+}
+
+/// Leaves out what says nothing: a field that is not there reads as NULL too, and need not be parsed.
+fn drop_nulls(row: &mut Value) {
+    if let Value::Object(fields) = row {
+        fields.retain(|_, value| !value.is_null());
     }
 }
 

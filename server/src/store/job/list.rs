@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use model::{JobFilter, JobId, JobStatus, JobSummary, TimestampMs};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, FromRow, any::AnyRow, query::QueryAs as Query};
+use sqlx::{AnyConnection, AssertSqlSafe, FromRow, any::AnyRow, query::QueryAs as Query};
 
 use super::JobRecord;
 use crate::store::{Backend, During, ExecutionRecord, Store, StoreError};
@@ -19,7 +19,7 @@ pub(super) trait Listed: Send + Sized {
     /// The jobs that a statement gives, newest first.
     fn fetch(
         listing: Listing,
-        store: &Store,
+        connection: &mut AnyConnection,
         text: String,
     ) -> impl Future<Output = Result<Vec<Self>, StoreError>> + Send;
 
@@ -52,10 +52,10 @@ impl Listed for JobSummary {
 
     async fn fetch(
         listing: Listing,
-        store: &Store,
+        connection: &mut AnyConnection,
         text: String,
     ) -> Result<Vec<JobSummary>, StoreError> {
-        let rows = listing.fetch_together::<SummaryColumns>(store, Self::COLUMNS, &text);
+        let rows = listing.fetch_together::<SummaryColumns>(connection, Self::COLUMNS, &text);
         let summaries = rows.await?.into_iter().map(|row| JobSummary {
             id: row.0,
             pipeline: row.1,
@@ -86,10 +86,10 @@ impl Listed for JobRecord {
 
     async fn fetch(
         listing: Listing,
-        store: &Store,
+        connection: &mut AnyConnection,
         text: String,
     ) -> Result<Vec<JobRecord>, StoreError> {
-        listing.fetch(store, text).await
+        listing.fetch(connection, text).await
     }
 
     fn summary(&self) -> &JobSummary {
@@ -98,7 +98,7 @@ impl Listed for JobRecord {
 }
 
 /// Whether a filter leaves out jobs of a time that it admits.
-pub(super) fn is_narrowed(filter: &JobFilter) -> bool {
+fn is_narrowed(filter: &JobFilter) -> bool {
     filter.status.is_some()
         || filter.pipeline.is_some()
         || filter.error.is_some()
@@ -134,7 +134,8 @@ impl Store {
         }
         let listing = Listing::of(filter);
         let text = listing.text(&format!("SELECT {} FROM job", T::COLUMNS), &by_id(limit));
-        T::fetch(listing, self, text).await
+        let mut connection = self.read.acquire().await.during("list jobs")?;
+        T::fetch(listing, &mut connection, text).await
     }
 
     /// Jobs with their newest executions.
@@ -209,6 +210,14 @@ impl Listing {
         self.conditions.push(format!("{before}{parameter}{after}"));
     }
 
+    /// Only jobs with these ids: each is looked up, whatever else is asked for.
+    pub(super) fn among(&mut self, backend: Backend, ids: impl Iterator<Item = String>) {
+        let ids: Vec<String> = ids.collect();
+        let ids = self.bind(json!(ids).to_string());
+        self.require(format!("job.id IN ({})", backend.texts(&ids)));
+        self.is_skewed = false;
+    }
+
     /// Adds a condition.
     pub(super) fn require(&mut self, condition: String) {
         self.conditions.push(condition);
@@ -228,20 +237,16 @@ impl Listing {
         }
     }
 
-    /// Runs a statement with these values and reads these columns of its rows, all rows as one: SQLite's are handed
-    /// from its thread to ours one by one otherwise, which costs more than reading them.
+    /// Runs a statement with these values and reads these columns of its rows, all rows as one.
     pub(super) async fn fetch_together<T: DeserializeOwned>(
         self,
-        store: &Store,
+        connection: &mut AnyConnection,
         columns: &str,
         text: &str,
     ) -> Result<Vec<T>, StoreError> {
-        let rows = match store.backend {
-            Backend::Sqlite => format!("json_group_array(json_array({columns}))"),
-            Backend::Postgres => format!("CAST(json_agg(json_build_array({columns})) AS TEXT)"),
-        };
-        let text = format!("SELECT COALESCE({rows}, '[]') FROM ({text}) AS job");
-        let rows: Vec<(String,)> = self.fetch(store, text).await?;
+        let rows = Backend::of(connection).rows_as_json(columns);
+        let text = format!("SELECT {rows} FROM ({text}) AS job");
+        let rows: Vec<(String,)> = self.fetch(connection, text).await?;
         let rows = rows.first().map_or("[]", |(rows,)| rows);
         serde_json::from_str(rows).map_err(|error| StoreError::Unreadable {
             what: "list of jobs",
@@ -252,14 +257,14 @@ impl Listing {
     /// Runs a statement with these values.
     pub(super) async fn fetch<T: for<'r> FromRow<'r, AnyRow> + Send + Unpin>(
         self,
-        store: &Store,
+        connection: &mut AnyConnection,
         text: String,
     ) -> Result<Vec<T>, StoreError> {
         let query = sqlx::query_as(AssertSqlSafe(text)).persistent(!self.is_skewed);
         self.values
             .into_iter()
             .fold(query, Query::bind)
-            .fetch_all(&store.read)
+            .fetch_all(connection)
             .await
             .during("list jobs")
     }

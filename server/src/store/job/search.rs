@@ -1,6 +1,6 @@
-//! Jobs in whose title or source a text stands, newest first: by [`crate::store::text_index`]. Beside another filter,
-//! what that admits and what the index finds are both tried and the better goes on, so that neither a common text with
-//! a rare status nor a rare text costs much more than the shorter way.
+//! Jobs in whose title or source a text stands, newest first: by [`crate::store::text_index`]. Beside a filter that the
+//! index cannot tell, what that admits and what the index finds are both tried and the better goes on, so that neither a
+//! common text with a rare status nor a rare text costs much more than the shorter way.
 
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -8,12 +8,12 @@ use std::{
 };
 
 use model::{JobFilter, JobId};
-use serde_json::{Value, json};
+use sqlx::{Any, pool::PoolConnection};
 
-use super::list::{Listed, Listing, by_id, first_id, first_job_id, is_narrowed};
+use super::list::{Listed, Listing, by_id, first_id, first_job_id};
 use crate::store::{
-    Backend, Store, StoreError,
-    text_index::{find::Hits, folded},
+    Backend, During, Store, StoreError,
+    text_index::{Gram, find::Hits, folded, wanted_terms},
 };
 
 /// Jobs that the index is asked for before anything else: a rare text ends here.
@@ -48,7 +48,9 @@ impl Way {
 
 /// A search under way.
 struct Search<'a, T> {
-    store: &'a Store,
+    /// One for all statements: to take and to give back another for each costs more than a small one.
+    connection: PoolConnection<Any>,
+    backend: Backend,
     filter: &'a JobFilter,
     wanted: &'a str,
     /// In small letters.
@@ -57,6 +59,9 @@ struct Search<'a, T> {
     found: Vec<T>,
     /// What is newer was looked at, or is not to be.
     end: Option<JobId>,
+    /// What the index is asked for beside the text. None where it cannot tell all that the filter asks for: then
+    /// it is asked for the text alone.
+    terms: Option<Vec<Gram>>,
     /// In how many of so many jobs the index has the text.
     guess: Way,
 }
@@ -71,13 +76,15 @@ impl Store {
     ) -> Result<Vec<T>, StoreError> {
         let until = filter.until_ms.map(first_job_id);
         let mut search = Search {
-            store: self,
+            connection: self.read.acquire().await.during("search jobs")?,
+            backend: self.backend,
             filter,
             wanted,
             folded: folded(wanted),
             limit: limit as usize,
             found: Vec::new(),
             end: [filter.before, until].into_iter().flatten().min(),
+            terms: wanted_terms(filter),
             guess: Way::default(),
         };
         search.run().await?;
@@ -87,7 +94,7 @@ impl Store {
 
 impl<T: Listed> Search<'_, T> {
     async fn run(&mut self) -> Result<(), StoreError> {
-        if !is_narrowed(self.filter) {
+        if self.terms.is_some() {
             return self.by_index(u32::MAX).await.map(|_| ());
         }
         if self.by_index(LOOKS_FIRST).await? {
@@ -151,7 +158,7 @@ impl<T: Listed> Search<'_, T> {
             "SELECT job.id, job.title, job.source FROM job",
             &by_id(jobs),
         );
-        let text = match listing.holds(self.store.backend, self.wanted) {
+        let text = match listing.holds(self.backend, self.wanted) {
             Some(holds) => {
                 let end = by_id(self.left());
                 format!(
@@ -161,7 +168,7 @@ impl<T: Listed> Search<'_, T> {
             }
             None => listing.text(&format!("SELECT {} FROM job", T::COLUMNS), &by_id(jobs)),
         };
-        let mut found = T::fetch(listing, self.store, text).await?;
+        let mut found = T::fetch(listing, &mut self.connection, text).await?;
         found.retain(|job| self.holds(job));
         found.truncate(self.left() as usize);
         let last = self.listing();
@@ -173,7 +180,7 @@ impl<T: Listed> Search<'_, T> {
             "SELECT job.id FROM job",
             &format!("{} OFFSET {}", by_id(1), jobs - 1),
         );
-        let last: Vec<(String,)> = last.fetch(self.store, text).await?;
+        let last: Vec<(String,)> = last.fetch(&mut self.connection, text).await?;
         // Without one that was all that the rest of the filter admits.
         self.end = match last.into_iter().next() {
             Some((last,)) => Some(JobId::from_str(&last).map_err(|_| StoreError::Unreadable {
@@ -189,21 +196,27 @@ impl<T: Listed> Search<'_, T> {
     /// to do.
     async fn by_index(&mut self, jobs: u32) -> Result<bool, StoreError> {
         let since = self.filter.since_ms.map(first_id);
-        let (mut hits, waiting) =
-            Hits::begin(self.store, self.wanted, since.clone(), self.end).await?;
+        let terms = self.terms.as_deref().unwrap_or_default();
+        let hits = Hits::begin(
+            &mut self.connection,
+            self.wanted,
+            terms,
+            since.clone(),
+            self.end,
+        );
+        let (mut hits, waiting) = hits.await?;
         let mut waiting: VecDeque<T> = self.waiting(&waiting).await?.into();
         let mut looked = 0;
         // Some of what the index finds is not what is wanted.
         let mut page = f64::from(self.left()) * LOOKS_MARGIN;
         loop {
-            let asked = if is_narrowed(self.filter) {
-                jobs
-            } else {
-                page.ceil() as u32
+            let asked = match self.terms {
+                Some(_) => page.ceil() as u32,
+                None => jobs,
             };
             let asked = asked.min(HITS_MAX);
             page *= 2.0;
-            let next = hits.next(self.store, asked as usize).await?;
+            let next = hits.next(&mut self.connection, asked as usize).await?;
             // No surer than a page: what the filter admits may be otherwise.
             self.guess = Way {
                 looked: LOOKS_FIRST,
@@ -215,12 +228,12 @@ impl<T: Listed> Search<'_, T> {
             };
             looked += u32::try_from(next.len()).unwrap_or(u32::MAX);
             let mut listing = self.listing();
-            listing.among(next.iter().map(ToString::to_string));
+            listing.among(self.backend, next.iter().map(ToString::to_string));
             let text = listing.text(
                 &format!("SELECT {} FROM job", T::COLUMNS),
                 &by_id(next.len().try_into().unwrap_or(u32::MAX)),
             );
-            let mut found = T::fetch(listing, self.store, text).await?;
+            let mut found = T::fetch(listing, &mut self.connection, text).await?;
             found.retain(|job| self.holds(job));
             let newer = waiting.iter().take_while(|job| job.id() >= last).count();
             found.extend(waiting.drain(..newer));
@@ -248,13 +261,13 @@ impl<T: Listed> Search<'_, T> {
     }
 
     /// Jobs of these in which the text stands, newest first: a page of them at most.
-    async fn waiting(&self, queue: &BTreeSet<JobId>) -> Result<Vec<T>, StoreError> {
+    async fn waiting(&mut self, queue: &BTreeSet<JobId>) -> Result<Vec<T>, StoreError> {
         if queue.is_empty() {
             return Ok(Vec::new());
         }
         let mut listing = self.listing();
-        listing.among(queue.iter().map(ToString::to_string));
-        let holds = listing.holds(self.store.backend, self.wanted);
+        listing.among(self.backend, queue.iter().map(ToString::to_string));
+        let holds = listing.holds(self.backend, self.wanted);
         let limit = match holds {
             Some(holds) => {
                 listing.require(holds);
@@ -263,21 +276,13 @@ impl<T: Listed> Search<'_, T> {
             None => u32::MAX,
         };
         let text = listing.text(&format!("SELECT {} FROM job", T::COLUMNS), &by_id(limit));
-        let mut waiting = T::fetch(listing, self.store, text).await?;
+        let mut waiting = T::fetch(listing, &mut self.connection, text).await?;
         waiting.retain(|job| self.holds(job));
         Ok(waiting)
     }
 }
 
 impl Listing {
-    /// Only jobs with these ids: each is looked up.
-    fn among(&mut self, ids: impl Iterator<Item = String>) {
-        let ids: Vec<_> = ids.map(|id| json!({ "id": id })).collect();
-        let ids = Value::from(ids).to_string();
-        let before = "job.id IN (SELECT value ->> 'id' FROM json_each(";
-        self.and(before, ids, "))");
-    }
-
     /// The condition that a text stands in a job. None for letters whose case only some databases know: what they
     /// find is compared in any case.
     fn holds(&mut self, backend: Backend, wanted: &str) -> Option<String> {

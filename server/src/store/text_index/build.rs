@@ -3,12 +3,13 @@
 
 use std::{collections::HashMap, str::FromStr};
 
-use model::JobId;
+use model::{JobId, JobStatus};
 use serde_json::json;
 use sqlx::AnyConnection;
 
 use super::{
-    Block, Gram, PART_JOBS, TextBlockSizes, bitmap, bitmap_bytes, part_bytes, part_ids, unreadable,
+    Block, Entry, Gram, PART_JOBS, TextBlockSizes, bitmap, bitmap_bytes, part_bytes, part_ids,
+    terms, unreadable,
 };
 use crate::store::{During, Statement, Store, StoreError, Write, write::Value};
 
@@ -17,8 +18,18 @@ const ROWS_MAX: usize = 512;
 /// How long a replaced block stays for those who began to read before.
 const REPLACED_KEPT_MS: i64 = 60_000;
 
-/// A number of the queue with the id, title and source of its job, if that is still there.
-type Queued = (i64, Option<String>, Option<String>, Option<String>);
+/// A number of the queue with what is indexed of its job, if that is still there: id, title, source, pipeline, status,
+/// error and failed state.
+type Queued = (
+    i64,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+);
 
 impl Store {
     /// Whether there is something to do: jobs enough to make a block of, or a block to delete.
@@ -48,7 +59,7 @@ impl Store {
     /// Makes a block of jobs that wait.
     async fn block_of_queue(&self, sizes: TextBlockSizes, now_ms: i64) -> Result<bool, StoreError> {
         let waiting: Vec<Queued> = sqlx::query_as(
-            "SELECT waiting.number, job.id, job.title, job.source
+            "SELECT waiting.number, job.id, job.title, job.source, job.pipeline, job.status, job.error, job.failed_state
              FROM (SELECT number, job_id FROM text_queue ORDER BY number LIMIT $1) AS waiting
              LEFT JOIN job ON job.id = waiting.job_id",
         )
@@ -61,16 +72,27 @@ impl Store {
         }
         let mut numbers = Vec::new();
         let mut jobs = Vec::new();
-        for (number, id, title, source) in waiting {
+        for (number, id, title, source, pipeline, status, error, failed_state) in waiting {
             numbers.push(number);
-            let (Some(id), Some(title), Some(source)) = (id, title, source) else {
+            let (Some(id), Some(title), Some(source), Some(status)) = (id, title, source, status)
+            else {
                 continue;
             };
             let id = JobId::from_str(&id).map_err(|_| StoreError::Unreadable {
                 what: "job id",
                 text: id,
             })?;
-            jobs.push((id, title, source));
+            let status = JobStatus::from_str(&status).map_err(|_| StoreError::Unreadable {
+                what: "job status",
+                text: status,
+            })?;
+            let (pipeline, error) = (pipeline.as_deref(), error.as_deref());
+            jobs.push(Entry {
+                id,
+                title,
+                source,
+                terms: terms(pipeline, Some(status), error, failed_state.as_deref()),
+            });
         }
         let block = aside(move || Block::of(jobs)).await;
         self.put_block(block, Vec::new(), now_ms).await?;
@@ -166,8 +188,8 @@ impl Store {
             self.write(insert(into, parts)).await?;
         }
         let grams = aside(move || {
-            let slots = block.grams.iter();
-            let slots = slots.map(|(gram, slots)| (*gram, bitmap_bytes(slots)));
+            let slots = block.grams.into_iter();
+            let slots = slots.map(|(gram, slots)| (gram, bitmap_bytes(slots)));
             let mut grams: Vec<_> = slots.collect();
             grams.sort_unstable();
             grams

@@ -10,14 +10,17 @@ use std::{
 
 use model::JobId;
 use roaring::RoaringBitmap;
-use serde_json::{Value, json};
+use serde_json::json;
+use sqlx::{AnyConnection, AssertSqlSafe};
 
-use super::{Gram, PART_JOBS, bitmap, part_ids, unreadable, wanted_grams};
-use crate::store::{During, Store, StoreError};
+use super::{Gram, ID_BYTES, PART_JOBS, bitmap, part_ids, unreadable, wanted_grams};
+use crate::store::{Backend, During, StoreError};
 
 /// Blocks with so many jobs together are opened at first, with ever more the next times.
 const OPENED_JOBS: i64 = 4_096;
 const OPENED_GROWTH: i64 = 32;
+/// Bits of a slot's number beside its block's.
+const SLOT_BITS: u32 = 24;
 /// And so many blocks at a time at most.
 const OPENED_MAX: usize = 64;
 
@@ -38,7 +41,7 @@ struct Open {
     last: JobId,
 }
 
-/// A walk through the jobs in whose blocks a text's trigrams stand.
+/// A walk through the jobs that have a text's trigrams and certain terms in their blocks.
 #[derive(Debug)]
 pub(in crate::store) struct Hits {
     grams: Vec<Gram>,
@@ -54,11 +57,13 @@ pub(in crate::store) struct Hits {
 }
 
 impl Hits {
-    /// From an id on, exclusively, down to another. Gives also the jobs that are in no block yet, which have to be
-    /// looked at one by one: both are of one moment, so that none is missed that moves from one to the other.
+    /// Of those that have also certain terms, from an id on, exclusively, down to another. Gives also the jobs that are
+    /// in no block yet as they are, which have to be looked at one by one: both are of one moment, so that none is
+    /// missed that moves from one to the other.
     pub(in crate::store) async fn begin(
-        store: &Store,
+        connection: &mut AnyConnection,
         text: &str,
+        terms: &[Gram],
         since: Option<String>,
         end: Option<JobId>,
     ) -> Result<(Hits, BTreeSet<JobId>), StoreError> {
@@ -66,11 +71,12 @@ impl Hits {
         let below = end.map_or_else(|| "g".to_owned(), |end| end.to_string());
         let rows: Vec<(i64, i64, String)> = sqlx::query_as(
             "SELECT id, jobs, last_id FROM text_block WHERE state = 'current' AND last_id >= $1 AND first_id < $2
-             UNION ALL SELECT 0, 0, job_id FROM text_queue WHERE job_id >= $1 AND job_id < $2",
+             UNION ALL SELECT 0, 0, job_id FROM text_queue WHERE job_id >= $1 AND job_id < $2 AND text_known <= $3",
         )
         .bind(first)
         .bind(below)
-        .fetch_all(&store.read)
+        .bind(i32::from(!terms.is_empty()))
+        .fetch_all(&mut *connection)
         .await
         .during("list blocks of texts")?;
         let (mut waiting, mut closed) = (BTreeSet::new(), Vec::new());
@@ -83,7 +89,10 @@ impl Hits {
         }
         closed.sort_unstable_by_key(|block| Reverse(block.last));
         let hits = Hits {
-            grams: wanted_grams(text),
+            grams: wanted_grams(text)
+                .into_iter()
+                .chain(terms.iter().copied())
+                .collect(),
             closed: closed.into(),
             open: Vec::new(),
             opened_jobs: OPENED_JOBS,
@@ -99,61 +108,77 @@ impl Hits {
         self.seen.1 as f64 / self.seen.0.max(1) as f64
     }
 
-    /// The next jobs, newest first: about so many, none only when there are no more.
+    /// The next jobs, newest first: so many or some more, fewer only when there are no more.
     pub(in crate::store) async fn next(
         &mut self,
-        store: &Store,
+        connection: &mut AnyConnection,
         jobs: usize,
     ) -> Result<Vec<JobId>, StoreError> {
         loop {
-            let mut reached = self.open.iter().map(|block| block.last).max();
+            let reached = self.open.iter().map(|block| block.last).max();
             let unopened = self.closed.front().map(|block| block.last);
             // Where the open ones have too few, more are opened first: so all of these are looked up at once.
-            let found = self.open.iter().map(|block| block.slots.len());
-            let are_few = found.sum::<u64>() < jobs as u64;
-            if unopened.is_some() && (unopened >= reached || are_few) {
-                self.open_some(store).await?;
+            let found: u64 = self.open.iter().map(|block| block.slots.len()).sum();
+            let missing = (jobs as u64).saturating_sub(found + self.ready.len() as u64);
+            if unopened.is_some() && (missing > 0 || unopened >= reached) {
+                self.open_some(connection, missing, reached).await?;
                 continue;
             }
-            if reached.is_some() {
-                self.look_up(store, jobs).await?;
-                let open = self.open.iter().map(|block| block.last);
-                reached = open.chain(unopened).max();
-            }
-            let given = match reached {
-                Some(reached) => self.ready.split_off(&reached),
-                None => std::mem::take(&mut self.ready),
+            let Some(newest) = reached.max(unopened) else {
+                return Ok(std::mem::take(&mut self.ready).into_iter().rev().collect());
             };
-            if !given.is_empty() || reached.is_none() {
+            let known = self.ready.range(newest..).count();
+            if known >= jobs.max(1) || reached.is_none() {
+                let given = self.ready.split_off(&newest);
                 return Ok(given.into_iter().rev().collect());
             }
+            self.look_up(connection, jobs.max(1) - known).await?;
         }
     }
 
-    /// Opens the next blocks: of each only the jobs that have every trigram are kept.
-    async fn open_some(&mut self, store: &Store) -> Result<(), StoreError> {
-        let mut left = self.opened_jobs;
-        let blocks = self.closed.iter().take(OPENED_MAX).take_while(|block| {
-            let is_wanted = left > 0;
-            left -= block.jobs;
-            is_wanted
-        });
-        let blocks = blocks.count();
+    /// Opens the next blocks, in which so many more may be found, or else those that have jobs as new as one: of each
+    /// only the jobs that have every trigram are kept.
+    async fn open_some(
+        &mut self,
+        connection: &mut AnyConnection,
+        missing: u64,
+        reached: Option<JobId>,
+    ) -> Result<(), StoreError> {
+        let blocks = self.closed.iter().take(OPENED_MAX);
+        let blocks = if missing > 0 {
+            let mut left = self.opened_jobs;
+            self.opened_jobs = left.saturating_mul(OPENED_GROWTH);
+            if self.seen.1 > 0 {
+                let estimated = (missing as f64 / self.density()).ceil() as i64;
+                left = left.min(estimated.max(OPENED_JOBS));
+            }
+            let blocks = blocks.take_while(|block| {
+                let is_wanted = left > 0;
+                left -= block.jobs;
+                is_wanted
+            });
+            blocks.count()
+        } else {
+            let blocks = blocks.take_while(|block| Some(block.last) >= reached);
+            blocks.count()
+        };
         let blocks: Vec<Closed> = self.closed.drain(..blocks).collect();
-        self.opened_jobs = self.opened_jobs.saturating_mul(OPENED_GROWTH);
         let ids: Vec<i64> = blocks.iter().map(|block| block.id).collect();
-        let rows: Vec<(i64, Vec<u8>)> = sqlx::query_as(
-            // SQLite keeps this order of the three (https://www.sqlite.org/lang_select.html#crossjoin).
+        let backend = Backend::of(connection);
+        // SQLite keeps this order of the three (https://www.sqlite.org/lang_select.html#crossjoin).
+        let text = format!(
             "SELECT text_gram.block, text_gram.slots
-             FROM json_each($1) AS wanted CROSS JOIN json_each($2) AS three CROSS JOIN text_gram
-             WHERE text_gram.block = CAST(wanted.value AS BIGINT)
-                 AND text_gram.gram = CAST(three.value AS BIGINT)",
-        )
-        .bind(json!(ids).to_string())
-        .bind(json!(self.grams).to_string())
-        .fetch_all(&store.read)
-        .await
-        .during("read blocks of texts")?;
+             FROM ({}) AS wanted CROSS JOIN ({}) AS three CROSS JOIN text_gram
+             WHERE text_gram.block = wanted.value AND text_gram.gram = three.value",
+            backend.numbers("$1"),
+            backend.numbers("$2"),
+        );
+        let rows: Vec<(i64, Vec<u8>)> = sqlx::query_as(AssertSqlSafe(text))
+            .bind(json!(ids).to_string())
+            .bind(json!(self.grams).to_string())
+            .fetch_all(&mut *connection)
+            .await
+            .during("read blocks of texts")?;
         let mut sets: HashMap<i64, Vec<Vec<u8>>> = HashMap::new();
         for (block, slots) in rows {
             sets.entry(block).or_default().push(slots);
@@ -167,7 +192,7 @@ impl Hits {
             let mut slots = common(block.id, sets)?;
             self.seen.1 += slots.len();
             if let Some(end) = self.end.filter(|end| *end <= block.last) {
-                let first = slot_of(store, block.id, end).await?;
+                let first = slot_of(connection, block.id, end).await?;
                 slots.remove_range(first..);
             }
             if !slots.is_empty() {
@@ -183,32 +208,29 @@ impl Hits {
     }
 
     /// Learns the next ids of the newest open blocks, and closes those that have no more.
-    async fn look_up(&mut self, store: &Store, jobs: usize) -> Result<(), StoreError> {
-        let mut taken: Vec<(usize, Vec<u32>)> = Vec::new();
-        let mut parts = BTreeSet::new();
-        let mut left = jobs.max(1);
-        for (at, block) in self.open.iter_mut().enumerate() {
+    async fn look_up(
+        &mut self,
+        connection: &mut AnyConnection,
+        jobs: usize,
+    ) -> Result<(), StoreError> {
+        let mut wanted = Vec::new();
+        let mut left = jobs;
+        for block in &mut self.open {
             let newest: Vec<u32> = block.slots.iter().rev().take(left).collect();
             left -= newest.len();
             if let Some(oldest) = newest.last() {
                 block.slots.remove_range(*oldest..);
             }
-            parts.extend(newest.iter().map(|slot| (block.id, part_of(*slot).0)));
-            taken.push((at, newest));
+            wanted.extend(newest.into_iter().map(|slot| (block.id, slot)));
             if left == 0 {
                 break;
             }
         }
-        let ids = read_parts(store, &parts).await?;
-        for (at, slots) in taken {
-            let block = &mut self.open[at];
-            for slot in slots {
-                let (part, place) = part_of(slot);
-                let id = ids.get(&(block.id, part)).and_then(|ids| ids.get(place));
-                let id = *id.ok_or_else(|| unreadable("list of jobs", block.id))?;
-                block.last = id;
-                self.ready.insert(id);
-            }
+        for (id, job) in ids(connection, &wanted).await? {
+            let block = self.open.iter_mut().find(|block| block.id == id);
+            let block = block.ok_or_else(|| unreadable("list of jobs", id))?;
+            block.last = block.last.min(job);
+            self.ready.insert(job);
         }
         self.open.retain(|block| !block.slots.is_empty());
         self.open.sort_by_key(|block| Reverse(block.last));
@@ -234,23 +256,14 @@ fn common(block: i64, mut sets: Vec<Vec<u8>>) -> Result<RoaringBitmap, StoreErro
     Ok(all.unwrap_or_default())
 }
 
-/// The part in which a slot's id stands, and its place there.
-fn part_of(slot: u32) -> (i64, usize) {
-    let slot = slot as usize;
-    (
-        i64::try_from(slot / PART_JOBS).unwrap_or(i64::MAX),
-        slot % PART_JOBS,
-    )
-}
-
 /// The slot of the first job of a block that is not older than an id.
-async fn slot_of(store: &Store, block: i64, id: JobId) -> Result<u32, StoreError> {
+async fn slot_of(connection: &mut AnyConnection, block: i64, id: JobId) -> Result<u32, StoreError> {
     let part: Option<(i64, Vec<u8>)> = sqlx::query_as(
         "SELECT part, ids FROM text_part WHERE block = $1 AND first_id < $2 ORDER BY first_id DESC LIMIT 1",
     )
     .bind(block)
     .bind(id.to_string())
-    .fetch_optional(&store.read)
+    .fetch_optional(connection)
     .await
     .during("read a block of texts")?;
     let Some((part, ids)) = part else {
@@ -261,25 +274,44 @@ async fn slot_of(store: &Store, block: i64, id: JobId) -> Result<u32, StoreError
     Ok(u32::try_from(before + older).unwrap_or(u32::MAX))
 }
 
-async fn read_parts(
-    store: &Store,
-    parts: &BTreeSet<(i64, i64)>,
-) -> Result<HashMap<(i64, i64), Vec<JobId>>, StoreError> {
-    let wanted: Vec<Value> = parts
+/// The jobs in slots of blocks, with their blocks, in any order. Read as one row: SQLite's are handed from thread to
+/// thread one by one.
+async fn ids(
+    connection: &mut AnyConnection,
+    slots: &[(i64, u32)],
+) -> Result<Vec<(i64, JobId)>, StoreError> {
+    let wanted: Vec<i64> = slots
         .iter()
-        .map(|(block, part)| json!({ "block": block, "part": part }))
+        .map(|(block, slot)| block << SLOT_BITS | i64::from(*slot))
         .collect();
-    let rows: Vec<(i64, i64, Vec<u8>)> = sqlx::query_as(
-        "SELECT text_part.block, text_part.part, text_part.ids FROM json_each($1) AS wanted CROSS JOIN text_part
-         WHERE text_part.block = CAST(wanted.value ->> 'block' AS BIGINT)
-             AND text_part.part = CAST(wanted.value ->> 'part' AS BIGINT)",
-    )
-    .bind(Value::from(wanted).to_string())
-    .fetch_all(&store.read)
-    .await
-    .during("read blocks of texts")?;
-    let parts = rows
-        .into_iter()
-        .map(|(block, part, ids)| Ok(((block, part), part_ids(block, &ids)?)));
-    parts.collect()
+    let backend = Backend::of(connection);
+    let block = format!("(wanted.value >> {SLOT_BITS})");
+    let slot = format!("(wanted.value & {})", (1 << SLOT_BITS) - 1);
+    let at = format!("CAST({slot} % {PART_JOBS} * {ID_BYTES} + 1 AS INTEGER)");
+    let id = format!("substr(text_part.ids, {at}, {ID_BYTES})");
+    let id = match backend {
+        Backend::Sqlite => format!("hex({id})"),
+        Backend::Postgres => format!("encode({id}, 'hex')"),
+    };
+    let rows = backend.rows_as_json(&format!("text_part.block, {id}"));
+    let text = format!(
+        "SELECT {rows} FROM ({}) AS wanted CROSS JOIN text_part
+         WHERE text_part.block = {block} AND text_part.part = {slot} / {PART_JOBS}",
+        backend.numbers("$1"),
+    );
+    let (rows,): (String,) = sqlx::query_as(AssertSqlSafe(text))
+        .bind(json!(wanted).to_string())
+        .fetch_one(connection)
+        .await
+        .during("read blocks of texts")?;
+    let rows: Vec<(i64, String)> =
+        serde_json::from_str(&rows).map_err(|_| unreadable("list of jobs", 0))?;
+    if rows.len() < slots.len() {
+        return Err(unreadable("list of jobs", 0));
+    }
+    let ids = rows.into_iter().map(|(block, id)| {
+        let id = JobId::from_str(&id).map_err(|_| unreadable("job id", block))?;
+        Ok((block, id))
+    });
+    ids.collect()
 }

@@ -13,6 +13,7 @@ use crate::store::{
 on_each_database!(
     blocks_find_what_a_walk_finds,
     a_changed_text_is_found_and_its_old_one_is_not,
+    a_job_is_found_by_how_it_ended_at_last,
     what_a_crash_left_is_cleared_away,
     a_block_that_was_taken_for_left_over_does_not_count,
 );
@@ -42,13 +43,20 @@ async fn insert(store: &Store, at: impl IntoIterator<Item = u64>) {
             let words = WORDS.iter().enumerate();
             let words = words.filter(|(word, _)| at % (3_u64.pow(*word as u32)) == 0);
             let title: Vec<&str> = words.map(|(_, word)| *word).collect();
-            let status = if at % 10 == 3 { "failed" } else { "succeeded" };
-            json!({ "id": id(at), "title": title.join(" "), "status": status })
+            let (status, error) = match at % 10 {
+                3 if at % 4 == 1 => ("failed", Some("Encode.Failed")),
+                3 => ("failed", Some("Source.Dropped")),
+                5 => ("running", None),
+                _ => ("succeeded", None),
+            };
+            let pipeline = if at % 7 == 2 { "audio" } else { "media" };
+            json!({ "id": id(at), "title": title.join(" "), "status": status, "error": error, "pipeline": pipeline })
         })
         .collect();
     sqlx::query(
-        "INSERT INTO job (id, pipeline, title, source, input, status, submitted_at_ms)
-         SELECT value ->> 'id', 'media', value ->> 'title', 's3://in/' || (value ->> 'id'), '{}', value ->> 'status', 0
+        "INSERT INTO job (id, pipeline, title, source, input, status, error, failed_state, submitted_at_ms)
+         SELECT value ->> 'id', value ->> 'pipeline', value ->> 'title', 's3://in/' || (value ->> 'id'), '{}',
+             value ->> 'status', value ->> 'error', 'At' || (value ->> 'error'), 0
          FROM json_each($1)",
     )
     .bind(Value::from(rows).to_string())
@@ -134,14 +142,35 @@ async fn blocks_find_what_a_walk_finds() {
         "7000-8000-000000000000",
         "00000000-03e",
     ]) {
-        for status in [None, Some(JobStatus::Failed)] {
+        let any = JobFilter::default();
+        let beside = [
+            any.clone(),
+            JobFilter {
+                status: Some(JobStatus::Failed),
+                ..any.clone()
+            },
+            JobFilter {
+                status: Some(JobStatus::Running),
+                pipeline: Some("audio".to_owned()),
+                ..any.clone()
+            },
+            JobFilter {
+                pipeline: Some("audio".to_owned()),
+                error: Some("Source.Dropped".to_owned()),
+                ..any.clone()
+            },
+            JobFilter {
+                failed_state: Some("AtEncode.Failed".to_owned()),
+                ..any
+            },
+        ];
+        for beside in beside {
             for (since_ms, until_ms) in [(None, None), (Some(150), Some(444)), (Some(950), None)] {
                 filters.push(JobFilter {
                     text: Some(text.to_owned()),
-                    status,
                     since_ms,
                     until_ms,
-                    ..JobFilter::default()
+                    ..beside.clone()
                 });
             }
         }
@@ -186,6 +215,54 @@ async fn a_changed_text_is_found_and_its_old_one_is_not() {
     assert!(found("zeppelin").await.is_empty());
     assert!(found("raft").await.is_empty());
     assert_eq!(found("clip").await, []);
+}
+
+async fn a_job_is_found_by_how_it_ended_at_last() {
+    let (_folder, store) = store().await;
+    insert(&store, 0..30).await;
+    index(&store, 0).await;
+    let change = async |what: &str| {
+        let text = format!("UPDATE job SET {what} WHERE id = $1");
+        let change = sqlx::query(sqlx::AssertSqlSafe(text)).bind(id(5).to_string());
+        change.execute(&store.write).await.unwrap();
+    };
+    let found = async |status, error: Option<&str>| {
+        let filter = JobFilter {
+            text: Some("s3://in/".to_owned()),
+            status,
+            error: error.map(str::to_owned),
+            ..JobFilter::default()
+        };
+        paged(&store, &filter, 4).await.contains(&id(5))
+    };
+    let failed = Some(JobStatus::Failed);
+    assert!(found(Some(JobStatus::Running), None).await);
+    change("status = 'failed'").await;
+    change("error = 'Disk.Full', failed_state = 'Inspect'").await;
+    for is_indexed in [false, true] {
+        if is_indexed {
+            insert(&store, 100..118).await;
+            index(&store, 0).await;
+            assert_eq!(count_of(&store, "text_queue").await, 0);
+        }
+        assert!(found(failed, Some("Disk.Full")).await);
+        assert!(found(failed, None).await);
+        assert!(!found(Some(JobStatus::Running), None).await);
+        assert!(!found(failed, Some("Source.Dropped")).await);
+    }
+    // What runs again ends otherwise.
+    change("status = 'queued', error = NULL, failed_state = NULL").await;
+    change("status = 'running'").await;
+    assert_eq!(count_of(&store, "text_queue").await, 0);
+    assert!(!found(failed, None).await);
+    change("status = 'succeeded'").await;
+    assert_eq!(count_of(&store, "text_queue").await, 1);
+    assert!(found(Some(JobStatus::Succeeded), None).await);
+    insert(&store, 200..219).await;
+    index(&store, 0).await;
+    assert_eq!(count_of(&store, "text_queue").await, 0);
+    assert!(found(Some(JobStatus::Succeeded), None).await);
+    assert!(!found(failed, None).await);
 }
 
 async fn what_a_crash_left_is_cleared_away() {
@@ -249,7 +326,9 @@ async fn a_block_that_was_taken_for_left_over_does_not_count() {
 proptest! {
     #[test]
     fn merged_blocks_say_what_a_block_of_all_says(texts in prop::collection::vec(("[aäB ]{0,6}", "[aäB ]{0,6}"), 0..40), at in 0..40_usize) {
-        let jobs: Vec<_> = (0..).zip(texts).map(|(at, (title, source))| (id(at * 7 % 41), title, source)).collect();
+        let terms = |at: u64| terms(Some(["a", "b"][(at % 2) as usize]), None, None, None);
+        let jobs = (0..).zip(texts).map(|(at, (title, source))| Entry { id: id(at * 7 % 41), title, source, terms: terms(at) });
+        let jobs: Vec<_> = jobs.collect();
         let (one, other) = jobs.split_at(at.min(jobs.len()));
         let merged = Block::merged(vec![Block::of(one.to_vec()), Block::of(other.to_vec())]);
         prop_assert_eq!(merged, Block::of(jobs));
