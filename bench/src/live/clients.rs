@@ -1,13 +1,17 @@
 //! Clients that follow: sockets of one thread that read whatever comes and note how long it took.
 
+use std::future::poll_fn;
+use std::mem::MaybeUninit;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
-use tokio::io::AsyncWriteExt;
+use anyhow::{Context as _, bail};
+use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, oneshot};
 
@@ -16,6 +20,8 @@ use super::server::Server;
 
 /// Connections that are being made at one time: fewer than the kernel lets wait for a server.
 const CONNECTING_MAX: usize = 100;
+/// What is read at once: an event and more.
+const READ_BYTES: usize = 16 * 1024;
 /// How long all of them may take to be where they are waited for.
 const WITHIN: Duration = Duration::from_secs(60);
 
@@ -187,22 +193,29 @@ impl Follower {
         socket.write_all(request.as_bytes()).await?;
         socket.readable().await?;
         drop(permit);
-        while self.read(&socket)? {
-            socket.readable().await?;
-        }
+        while poll_fn(|context| self.read(&mut socket, context)).await? {}
         Ok(())
     }
 
-    /// Takes what has come; false when that was the end.
-    fn read(&mut self, socket: &TcpStream) -> std::io::Result<bool> {
-        let mut bytes = [0; 16 * 1024];
-        let count = match socket.try_read(&mut bytes) {
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Ok(true),
-            read => read?,
-        };
+    /// Takes what has come; false when that was the end. The buffer is there only as long as it is read: ten
+    /// thousand would take more memory than all that is measured.
+    fn read(
+        &mut self,
+        socket: &mut TcpStream,
+        context: &mut Context<'_>,
+    ) -> Poll<std::io::Result<bool>> {
+        let mut bytes = [MaybeUninit::uninit(); READ_BYTES];
+        let mut bytes = ReadBuf::uninit(&mut bytes);
+        ready!(Pin::new(socket).poll_read(context, &mut bytes))?;
+        self.take(bytes.filled());
+        Poll::Ready(Ok(!bytes.filled().is_empty()))
+    }
+
+    /// Notes how long the news took that just came.
+    fn take(&mut self, bytes: &[u8]) {
         let changes = &self.shared.changes;
         let now = changes.now();
-        let news = self.scan.take(&bytes[..count]);
+        let news = self.scan.take(bytes);
         let reached = &self.shared.reached[self.client];
         match reached.load(Ordering::SeqCst) {
             NOT_CONNECTED => reached.store(news, Ordering::SeqCst),
@@ -216,6 +229,5 @@ impl Follower {
                 self.measured += 1;
             }
         }
-        Ok(count > 0)
     }
 }

@@ -63,8 +63,7 @@ impl Scan {
 
 /// Where the line ends of which nothing more matters: views are long.
 fn line_end(bytes: &[u8]) -> usize {
-    let end = bytes.iter().position(|byte| *byte == b'\n');
-    end.unwrap_or(bytes.len())
+    memchr::memchr(b'\n', bytes).unwrap_or(bytes.len())
 }
 
 fn matched(pattern: &[u8], seen: usize, byte: u8) -> Option<usize> {
