@@ -1,12 +1,13 @@
 //! Kinesis Data Streams in the one store.
 //!
-//! Owns streams, their fixed shards and the records until their retention ends. Sequence numbers grow over
-//! the whole stream, which is more than AWS promises (it promises it by shard). Refuses resharding,
-//! throughput limits, consumers with enhanced fan-out and encryption.
+//! Owns streams, their shards, which are split and merged, and the records until their retention ends. Sequence
+//! numbers grow over the whole stream, which is more than AWS promises (it promises it by shard). Refuses resharding
+//! to a count (UpdateShardCount), throughput limits, consumers with enhanced fan-out and encryption.
 //! <https://docs.aws.amazon.com/kinesis/latest/APIReference/Welcome.html>
 
 mod iterator;
 mod record;
+mod reshard;
 mod shard;
 mod stream;
 
@@ -30,8 +31,10 @@ const OPERATIONS: &[&str] = &[
     "IncreaseStreamRetentionPeriod",
     "ListShards",
     "ListStreams",
+    "MergeShards",
     "PutRecord",
     "PutRecords",
+    "SplitShard",
 ];
 
 /// The streams.
@@ -59,11 +62,24 @@ impl Kinesis {
                 partition_key TEXT NOT NULL,
                 data BLOB NOT NULL,
                 arrived_at_ms INTEGER NOT NULL)",
+            "CREATE TABLE IF NOT EXISTS kinesis_shards (
+                stream INTEGER NOT NULL REFERENCES kinesis_streams (id) ON DELETE CASCADE,
+                number INTEGER NOT NULL,
+                parent INTEGER,
+                adjacent_parent INTEGER,
+                first_key TEXT NOT NULL,
+                last_key TEXT NOT NULL,
+                first_record INTEGER NOT NULL,
+                last_record INTEGER,
+                opened_at_ms INTEGER NOT NULL,
+                closed_at_ms INTEGER,
+                PRIMARY KEY (stream, number))",
             "CREATE INDEX IF NOT EXISTS kinesis_records_shard ON kinesis_records (stream, shard, id)",
             "CREATE INDEX IF NOT EXISTS kinesis_records_arrived ON kinesis_records (stream, arrived_at_ms)",
         ] {
             sqlx::query(statement).execute(&store.db).await?;
         }
+        stream::add_missing_shards(&store).await?;
         Ok(Kinesis {
             store,
             trimmed_at_ms: AtomicI64::new(0),
@@ -86,6 +102,8 @@ impl Kinesis {
             "PutRecords" => self.put_records(input(body)?).await,
             "GetShardIterator" => self.get_shard_iterator(input(body)?).await,
             "GetRecords" => self.get_records(input(body)?).await,
+            "SplitShard" => self.split_shard(input(body)?).await,
+            "MergeShards" => self.merge_shards(input(body)?).await,
             _ => Err(AwsError::unknown_operation(
                 "Kinesis", operation, OPERATIONS,
             )),
@@ -100,9 +118,19 @@ impl Kinesis {
         data: Bytes,
     ) -> Result<(), AwsError> {
         let stream = self.stream(Some(stream_arn), None).await?;
-        let shard = shard::of_key(partition_key, stream.shards);
+        let hash = shard::hash_of(partition_key);
         let mut transaction = self.store.begin().await?;
-        record::insert(&mut transaction, &stream, shard, partition_key, &data).await?;
+        let shard = shard::open_at(&mut transaction, stream.id, hash)
+            .await?
+            .ok_or_else(|| stream.not_found())?;
+        record::insert(
+            &mut transaction,
+            &stream,
+            shard.number,
+            partition_key,
+            &data,
+        )
+        .await?;
         transaction.commit().await?;
         self.trim(&stream).await
     }

@@ -1,4 +1,5 @@
-//! Records: putting them on shards, reading them from a place on, removing them when their time is over.
+//! Records: putting them on shards, reading them from a place on, removing them when their time is over, and closed
+//! shards with them.
 
 use std::sync::atomic::Ordering;
 
@@ -9,6 +10,7 @@ use serde_json::{Value, json};
 use sqlx::{Row, SqliteConnection};
 
 use super::iterator::ShardIterator;
+use super::shard::Shard;
 use super::stream::Stream;
 use super::{Kinesis, invalid_argument, shard};
 use crate::wire::{ACCOUNT, AwsError, epoch_seconds, now_ms};
@@ -94,8 +96,8 @@ pub(super) async fn insert(
 }
 
 impl Entry {
-    /// The record's bytes and its shard.
-    fn read(&self, stream: &Stream) -> Result<(Vec<u8>, i64), AwsError> {
+    /// The record's bytes and its hash key.
+    fn read(&self) -> Result<(Vec<u8>, u128), AwsError> {
         if self.partition_key.is_empty() || self.partition_key.chars().count() > 256 {
             return Err(AwsError::validation(
                 "1 validation error detected: Value at 'partitionKey' failed to satisfy constraint: Member must have length between 1 and 256",
@@ -109,16 +111,13 @@ impl Entry {
                 "1 validation error detected: Value at 'data' failed to satisfy constraint: Member must have length less than or equal to {RECORD_BYTES_MAX}"
             )));
         }
-        let shard = match &self.explicit_hash_key {
-            None => shard::of_key(&self.partition_key, stream.shards),
-            Some(hash) => {
-                let hash = hash.parse().map_err(|_| {
-                    invalid_argument(format!("Invalid ExplicitHashKey. ExplicitHashKey must be in the range: [0, 2^128-1]. Specified value was {hash}"))
-                })?;
-                shard::of_hash(hash, stream.shards)
-            }
+        let hash = match &self.explicit_hash_key {
+            None => shard::hash_of(&self.partition_key),
+            Some(hash) => hash.parse().map_err(|_| {
+                invalid_argument(format!("Invalid ExplicitHashKey. ExplicitHashKey must be in the range: [0, 2^128-1]. Specified value was {hash}"))
+            })?,
         };
-        Ok((data, shard))
+        Ok((data, hash))
     }
 }
 
@@ -147,16 +146,17 @@ impl Kinesis {
     }
 
     async fn write(&self, stream: &Stream, entries: &[Entry]) -> Result<Vec<Value>, AwsError> {
-        let read: Vec<(Vec<u8>, i64)> = entries
-            .iter()
-            .map(|entry| entry.read(stream))
-            .collect::<Result<_, _>>()?;
+        let read: Vec<(Vec<u8>, u128)> =
+            entries.iter().map(Entry::read).collect::<Result<_, _>>()?;
         let mut transaction = self.store.begin().await?;
+        let open = shard::open(&mut transaction, stream.id).await?;
         let mut written = Vec::with_capacity(entries.len());
-        for (entry, (data, shard)) in entries.iter().zip(&read) {
-            let row = insert(&mut transaction, stream, *shard, &entry.partition_key, data).await?;
+        for (entry, (data, hash)) in entries.iter().zip(&read) {
+            let shard = open.iter().find(|shard| shard.has(*hash));
+            let shard = shard.ok_or_else(|| stream.not_found())?.number;
+            let row = insert(&mut transaction, stream, shard, &entry.partition_key, data).await?;
             written.push(json!({
-                "ShardId": shard::id(*shard), "SequenceNumber": shard::sequence_number(row),
+                "ShardId": shard::id(shard), "SequenceNumber": shard::sequence_number(row),
             }));
         }
         transaction.commit().await?;
@@ -171,18 +171,26 @@ impl Kinesis {
         let stream = self
             .stream(ask.stream_arn.as_deref(), ask.stream_name.as_deref())
             .await?;
-        let index = shard::index(&ask.shard_id, stream.shards).ok_or_else(|| {
-            AwsError::bad_request(
-                "ResourceNotFoundException",
-                format!(
-                    "Shard {} in stream {} under account {ACCOUNT} does not exist",
-                    ask.shard_id, stream.name
-                ),
-            )
-        })?;
+        let mut connection = self.store.db.acquire().await?;
+        let shard = shard::named(&mut connection, &stream, &ask.shard_id)
+            .await?
+            .ok_or_else(|| {
+                AwsError::bad_request(
+                    "ResourceNotFoundException",
+                    format!(
+                        "Shard {} in stream {} under account {ACCOUNT} does not exist",
+                        ask.shard_id, stream.name
+                    ),
+                )
+            })?;
+        drop(connection);
         let sequence = || {
             let number = ask.starting_sequence_number.as_deref();
-            number.and_then(shard::record_of).ok_or_else(|| {
+            let record = number.and_then(shard::record_of).filter(|record| {
+                *record >= shard.first_record
+                    && shard.last_record.is_none_or(|last| *record <= last)
+            });
+            record.ok_or_else(|| {
                 invalid_argument(format!(
                     "StartingSequenceNumber {} used in GetShardIterator on shard {} in stream {} under account {ACCOUNT} is invalid.",
                     number.unwrap_or("null"), ask.shard_id, stream.name
@@ -191,7 +199,7 @@ impl Kinesis {
         };
         let after = match ask.shard_iterator_type.as_str() {
             "TRIM_HORIZON" => 0,
-            "LATEST" => self.last_before(&stream, index, i64::MAX).await?,
+            "LATEST" => self.last_before(&stream, shard.number, i64::MAX).await?,
             "AT_SEQUENCE_NUMBER" => sequence()? - 1,
             "AFTER_SEQUENCE_NUMBER" => sequence()?,
             "AT_TIMESTAMP" => {
@@ -200,7 +208,7 @@ impl Kinesis {
                         "Must specify timestamp parameter for iterator of type AT_TIMESTAMP.",
                     )
                 })?;
-                self.last_before(&stream, index, (at * 1000.0).ceil() as i64)
+                self.last_before(&stream, shard.number, (at * 1000.0).ceil() as i64)
                     .await?
             }
             other => {
@@ -212,7 +220,7 @@ impl Kinesis {
         let iterator = ShardIterator {
             stream: stream.id,
             name: stream.name,
-            shard: index,
+            shard: shard.number,
             after,
             issued_at_ms: now_ms(),
         };
@@ -248,6 +256,8 @@ impl Kinesis {
                 "The stream of this ShardIterator was deleted.",
             ));
         }
+        // One transaction: what is read, whether that is the end, and what comes after it.
+        let mut reading = self.store.db.begin().await?;
         // The running total ends a page by size without reading the records behind it; the first always comes.
         let rows = sqlx::query(
             "SELECT id, partition_key, data, arrived_at_ms FROM (
@@ -264,7 +274,7 @@ impl Kinesis {
         .bind(stream.kept_since_ms(now_ms))
         .bind(limit)
         .bind(GET_BYTES_MAX)
-        .fetch_all(&self.store.db)
+        .fetch_all(&mut *reading)
         .await?;
         let mut records = Vec::with_capacity(rows.len());
         let mut last_at_ms = None;
@@ -280,26 +290,21 @@ impl Kinesis {
                 "EncryptionType": "NONE",
             }));
         }
+        let more = more_after(&mut reading, &place, stream.kept_since_ms(now_ms)).await?;
         let behind_ms = match last_at_ms {
-            Some(at_ms) if self.more_after(&place).await? => (now_ms - at_ms).max(0),
+            Some(at_ms) if more => (now_ms - at_ms).max(0),
             _ => 0,
         };
-        place.issued_at_ms = now_ms;
-        Ok(json!({
-            "Records": records, "NextShardIterator": place.token(), "MillisBehindLatest": behind_ms,
-        }))
-    }
-
-    async fn more_after(&self, place: &ShardIterator) -> Result<bool, AwsError> {
-        let more = sqlx::query_scalar(
-            "SELECT EXISTS (SELECT 1 FROM kinesis_records WHERE stream = ? AND shard = ? AND id > ?)",
-        )
-        .bind(place.stream)
-        .bind(place.shard)
-        .bind(place.after)
-        .fetch_one(&self.store.db)
-        .await?;
-        Ok(more)
+        let mut answer = json!({"Records": records, "MillisBehindLatest": behind_ms});
+        if more || shard::is_open(&mut reading, stream.id, place.shard).await? {
+            place.issued_at_ms = now_ms;
+            answer["NextShardIterator"] = json!(place.token());
+        } else {
+            let children = shard::children(&mut reading, stream.id, place.shard).await?;
+            let children: Vec<Value> = children.iter().map(Shard::describe_child).collect();
+            answer["ChildShards"] = json!(children);
+        }
+        Ok(answer)
     }
 
     /// Removes records past their retention, once a minute at most.
@@ -310,11 +315,34 @@ impl Kinesis {
             return Ok(());
         }
         self.trimmed_at_ms.store(now_ms, Ordering::Relaxed);
-        sqlx::query("DELETE FROM kinesis_records WHERE stream = ? AND arrived_at_ms <= ?")
-            .bind(stream.id)
-            .bind(stream.kept_since_ms(now_ms))
-            .execute(&self.store.db)
-            .await?;
+        for statement in [
+            "DELETE FROM kinesis_records WHERE stream = ? AND arrived_at_ms <= ?",
+            "DELETE FROM kinesis_shards WHERE stream = ? AND closed_at_ms <= ?",
+        ] {
+            sqlx::query(statement)
+                .bind(stream.id)
+                .bind(stream.kept_since_ms(now_ms))
+                .execute(&self.store.db)
+                .await?;
+        }
         Ok(())
     }
+}
+
+/// Whether a shard has records behind a place that are still kept.
+async fn more_after(
+    connection: &mut SqliteConnection,
+    place: &ShardIterator,
+    kept_since_ms: i64,
+) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(
+        "SELECT EXISTS (SELECT 1 FROM kinesis_records
+         WHERE stream = ? AND shard = ? AND id > ? AND arrived_at_ms > ?)",
+    )
+    .bind(place.stream)
+    .bind(place.shard)
+    .bind(place.after)
+    .bind(kept_since_ms)
+    .fetch_one(connection)
+    .await
 }

@@ -18,6 +18,7 @@ mod machines;
 mod map_runs;
 mod queues;
 mod registry;
+mod resharding;
 mod resting;
 mod s3;
 mod single_states;

@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 
 use crate::aws::{Aws, refused};
 
-async fn put(aws: &Aws, key: &str, data: &str) -> Value {
+pub async fn put(aws: &Aws, key: &str, data: &str) -> Value {
     let input = json!({"StreamName": "s", "PartitionKey": key, "Data": STANDARD.encode(data)});
     aws.kinesis("PutRecord", input).await.unwrap()
 }
 
-async fn iterator(aws: &Aws, shard: &str, kind: &str, more: Value) -> String {
+pub async fn iterator(aws: &Aws, shard: &str, kind: &str, more: Value) -> String {
     let mut ask = json!({"StreamName": "s", "ShardId": shard, "ShardIteratorType": kind});
     for (member, value) in more.as_object().unwrap() {
         ask[member] = value.clone();
@@ -20,7 +20,7 @@ async fn iterator(aws: &Aws, shard: &str, kind: &str, more: Value) -> String {
     answer["ShardIterator"].as_str().unwrap().to_owned()
 }
 
-fn texts(page: &Value) -> Vec<String> {
+pub fn texts(page: &Value) -> Vec<String> {
     let records = page["Records"].as_array().unwrap();
     let text = |record: &Value| {
         String::from_utf8(STANDARD.decode(record["Data"].as_str().unwrap()).unwrap()).unwrap()
@@ -28,7 +28,7 @@ fn texts(page: &Value) -> Vec<String> {
     records.iter().map(text).collect()
 }
 
-async fn read(aws: &Aws, iterator: &str) -> Value {
+pub async fn read(aws: &Aws, iterator: &str) -> Value {
     aws.kinesis("GetRecords", json!({"ShardIterator": iterator}))
         .await
         .unwrap()
