@@ -1,6 +1,8 @@
 //! `fakes`: the server over AWS as others play it, ministack and moto: jobs are submitted, followed to their ends, run
-//! again and stopped. A check, no measurement: neither was written by who wrote the server, so neither shares its
-//! misunderstandings. What a fake itself does not have is told, and no failure.
+//! again and stopped, and the telemetry stream is resharded. A check, no measurement: neither was written by who wrote
+//! the server, so neither shares its misunderstandings. What a fake itself does not have is told, and no failure.
+
+mod telemetry;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -12,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::endpoint::Endpoint;
 use crate::product::{Place, Product, Program};
+use crate::stream::Stream;
 
 /// Neither tells the status queue of ends, so that the server has to find out by itself.
 const END_WITHIN: Duration = Duration::from_secs(240);
@@ -59,7 +62,7 @@ async fn over(aws: SocketAddr, data: &Path) -> anyhow::Result<Vec<String>> {
         base: format!("http://{}", product.address()),
         told: Vec::new(),
     };
-    flows.run(&product).await
+    flows.run(&product, &Stream::new(aws)?).await
 }
 
 struct Flows {
@@ -69,7 +72,7 @@ struct Flows {
 }
 
 impl Flows {
-    async fn run(mut self, product: &Product) -> anyhow::Result<Vec<String>> {
+    async fn run(mut self, product: &Product, stream: &Stream) -> anyhow::Result<Vec<String>> {
         let began = Instant::now();
         let ends = [
             ("ok-1", "succeeded"),
@@ -94,6 +97,7 @@ impl Flows {
         self.stop().await?;
         self.adopted(product).await?;
         self.history(&ids[2]).await?;
+        self.telemetry(stream).await?;
         for path in ["/healthz", "/readyz", "/metrics", "/api/v1/health"] {
             let (status, text) = self.ask(Method::GET, path, None).await?;
             ensure!(status == 200, "{path} answered {status}: {text}");

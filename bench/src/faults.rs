@@ -1,6 +1,7 @@
 //! `faults`: server, `local` and workers as processes that are killed at random moments, with a proxy between them that
 //! throttles, delays, cuts, duplicates and reorders by a seeded schedule. A check, no measurement: once the faults have
-//! ended, store and AWS must agree exactly, nothing acknowledged may be lost and nothing started twice.
+//! ended, store and AWS must agree exactly, nothing acknowledged may be lost and nothing started twice. Meanwhile the
+//! telemetry stream is resharded.
 //!
 //! Rounds come in blocks, each over data of its own, so that a failure is found again without what came before it.
 
@@ -8,6 +9,7 @@ mod book;
 mod compare;
 mod proxy;
 mod schedule;
+mod telemetry;
 mod work;
 
 use std::path::PathBuf;
@@ -19,6 +21,7 @@ use tokio::task::JoinSet;
 
 use crate::database;
 use crate::product::{Place, Product, Program};
+use crate::stream::Stream;
 use crate::words::Words;
 use book::Book;
 use proxy::Proxy;
@@ -32,6 +35,8 @@ const BLOCK: u64 = 50;
 const QUIET_WITHIN: Duration = Duration::from_secs(90);
 /// A kill comes at most so long after the requests of its round.
 const KILL_WITHIN_MS: u64 = 150;
+/// Of so many rounds one reshards the telemetry stream.
+const RESHARD_EVERY: u64 = 5;
 
 const USAGE: &str = "faults --worker PROGRAM --seed SEED --rounds ROUNDS [--from ROUND] [--database POSTGRES_URL] [--keep FOLDER]";
 
@@ -60,6 +65,10 @@ struct Tally {
     workers: usize,
     faults: u64,
     asked: usize,
+    splits: usize,
+    merges: usize,
+    invocations: usize,
+    progress: usize,
     slowest_quiet: Duration,
 }
 
@@ -134,6 +143,7 @@ async fn block(plan: &Plan, from: u64, rounds: u64, tally: &mut Tally) -> anyhow
     };
     let mut product = Product::start(place).await?;
     let client = Client::new(product.address())?;
+    let stream = Stream::new(proxy.target)?;
     let book = Arc::new(Book::default());
     proxy.storm(true);
     for round in from..from + rounds {
@@ -142,6 +152,12 @@ async fn block(plan: &Plan, from: u64, rounds: u64, tally: &mut Tally) -> anyhow
         for _ in 0..dice.below(6) + 2 {
             let action = work::choose(&mut dice, &book);
             asking.spawn(work::act(client.clone(), book.clone(), action));
+        }
+        // Draws of its own: the other requests of a seed stay what they were.
+        let mut draws = schedule.branch(&format!("shards {round}"));
+        if draws.below(RESHARD_EVERY) == 0 {
+            let (stream, drawn) = (stream.clone(), draws.next());
+            asking.spawn(async move { stream.reshard(drawn).await });
         }
         tokio::time::sleep(Duration::from_millis(dice.below(KILL_WITHIN_MS))).await;
         let victims: &[Program] = match dice.below(10) {
@@ -168,7 +184,7 @@ async fn block(plan: &Plan, from: u64, rounds: u64, tally: &mut Tally) -> anyhow
     proxy.storm(false);
     let began = Instant::now();
     let found = loop {
-        match compare::compare(&client, &product, &book).await {
+        match compare::compare(&client, &product, &stream, &book).await {
             Ok(found) => break found,
             Err(difference) if began.elapsed() > QUIET_WITHIN => {
                 bail!("store and AWS do not agree: {difference:#}")
@@ -179,6 +195,10 @@ async fn block(plan: &Plan, from: u64, rounds: u64, tally: &mut Tally) -> anyhow
     tally.slowest_quiet = tally.slowest_quiet.max(began.elapsed());
     tally.jobs += found.jobs;
     tally.executions += found.executions;
+    tally.invocations += found.heard.invocations;
+    tally.progress += found.heard.progress;
+    tally.splits += found.reshardings.splits;
+    tally.merges += found.reshardings.merges;
     tally.faults += proxy.faults();
     tally.asked += book.asked();
     drop(product);
@@ -192,7 +212,7 @@ impl std::fmt::Display for Tally {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,
-            "{} rounds: {} requests, {} jobs, {} executions, {} kills and {} of workers, {} faults in calls; quiet after {:.1} s at most",
+            "{} rounds: {} requests, {} jobs, {} executions, {} kills and {} of workers, {} faults in calls, {} splits and {} merges of shards, {} invocations and {} lines of progress; quiet after {:.1} s at most",
             self.rounds,
             self.asked,
             self.jobs,
@@ -200,6 +220,10 @@ impl std::fmt::Display for Tally {
             self.kills,
             self.workers,
             self.faults,
+            self.splits,
+            self.merges,
+            self.invocations,
+            self.progress,
             self.slowest_quiet.as_secs_f64()
         )
     }

@@ -16,6 +16,7 @@ mod product;
 mod report;
 mod resting;
 mod store;
+mod stream;
 mod transitions;
 mod words;
 

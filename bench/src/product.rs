@@ -16,7 +16,8 @@ use serde_json::{Value, json};
 const READY_WITHIN: Duration = Duration::from_secs(30);
 const STATE_MACHINE: &str = "gantry-media";
 const BUCKET: &str = "gantry-media";
-const STREAM: &str = "gantry-telemetry";
+/// The telemetry stream.
+pub const STREAM: &str = "gantry-telemetry";
 const QUEUE: &str = "gantry-status";
 /// So much that no call of the server waits: it is the faults that are to be met.
 const RATES: &str = "StartExecution=9000/9000,RedriveExecution=9000/9000,StopExecution=9000/9000,\
@@ -208,6 +209,9 @@ impl Product {
         }
         let stream = json!({ "StreamName": STREAM, "ShardCount": 1 });
         self.aws("Kinesis_20131202.CreateStream", &stream).await?;
+        if self.place.worker.is_some() {
+            self.subscribe().await?;
+        }
         // Short, so that what a lost answer carried away comes again soon.
         let queue = json!({ "QueueName": QUEUE, "Attributes": { "VisibilityTimeout": "2" } });
         let made = self.aws("AmazonSQS.CreateQueue", &queue).await?;
@@ -264,13 +268,14 @@ impl Drop for Product {
 }
 
 /// A scope for a signature that nobody checks: from it a fake reads which service is meant.
-fn authorization(target: &str) -> String {
+pub fn authorization(target: &str) -> String {
     let service = match target
         .split_once('.')
         .map_or(target, |(service, _)| service)
     {
         "AWSStepFunctions" => "states",
         "Kinesis_20131202" => "kinesis",
+        "Logs_20140328" => "logs",
         "AmazonSQS" => "sqs",
         "AWSEvents" => "events",
         _ => "ecr",

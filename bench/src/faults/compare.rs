@@ -1,5 +1,6 @@
 //! The comparison: what the server's API tells against what `local` did and what was acknowledged. Exact: a job too
-//! many, an execution too many, a status that differs, a promise that left no trace are all errors.
+//! many, an execution too many, a status that differs, a promise that left no trace are all errors. What the worker
+//! told of itself is compared by [`telemetry`].
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,8 +8,10 @@ use anyhow::{bail, ensure};
 use serde_json::{Value, json};
 
 use super::book::{Book, Outcome, Pages};
+use super::telemetry::{self, Heard};
 use super::work::Client;
 use crate::product::Product;
+use crate::stream::{Reshardings, Stream, reshardings};
 
 /// Differences that are told of many.
 const TOLD: usize = 10;
@@ -19,6 +22,8 @@ const ID_LENGTH: usize = 36;
 pub struct Found {
     pub jobs: usize,
     pub executions: usize,
+    pub heard: Heard,
+    pub reshardings: Reshardings,
 }
 
 /// An execution as AWS has it.
@@ -29,7 +34,12 @@ struct Execution {
 }
 
 /// Compares; an error names what differs, or what is still under way.
-pub async fn compare(client: &Client, product: &Product, book: &Book) -> anyhow::Result<Found> {
+pub async fn compare(
+    client: &Client,
+    product: &Product,
+    stream: &Stream,
+    book: &Book,
+) -> anyhow::Result<Found> {
     let first = client.get("/api/v1/jobs").await?;
     let under_way = first["counts"]["queued"].as_u64().unwrap_or(0)
         + first["counts"]["running"].as_u64().unwrap_or(0);
@@ -66,6 +76,7 @@ pub async fn compare(client: &Client, product: &Product, book: &Book) -> anyhow:
         }
     }
     let mut reasons: BTreeMap<(String, String), u64> = BTreeMap::new();
+    let mut views = BTreeMap::new();
     for (id, summary) in &jobs {
         let view = client.get(&format!("/api/v1/jobs/{id}")).await?;
         let own = executions.get(id).map_or(&[][..], Vec::as_slice);
@@ -82,6 +93,7 @@ pub async fn compare(client: &Client, product: &Product, book: &Book) -> anyhow:
                 *reasons.entry((reason, id.clone())).or_default() += 1;
             }
         }
+        views.insert(id.clone(), view);
     }
     promises(&pages, &reasons, &mut wrong);
     if !wrong.is_empty() {
@@ -89,9 +101,12 @@ pub async fn compare(client: &Client, product: &Product, book: &Book) -> anyhow:
         wrong.truncate(TOLD);
         bail!("{count} differences:\n{}", wrong.join("\n"));
     }
+    let records = stream.records().await?;
     Ok(Found {
         jobs: jobs.len(),
         executions: executions.values().map(Vec::len).sum(),
+        heard: telemetry::compare(client, &records, &views).await?,
+        reshardings: reshardings(&stream.shards().await?),
     })
 }
 

@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{BUCKET, Product};
+use super::{BUCKET, Product, STREAM};
 
 const REPOSITORY: &str = "gantry";
 const FUNCTION: &str = "gantry-inspect";
@@ -80,6 +80,21 @@ impl Product {
         });
         let function = serde_json::to_vec(&function)?;
         self.send(Method::POST, "/2015-03-31/functions", function)
+            .await?;
+        Ok(())
+    }
+
+    /// Lets what the server reads of the worker's log be put onto the stream. The log group is there with the function.
+    pub(super) async fn subscribe(&self) -> anyhow::Result<()> {
+        let group = format!("/aws/lambda/{FUNCTION}");
+        let filter = json!({
+            "logGroupName": group,
+            "filterName": "telemetry",
+            "filterPattern": "{ $.type = \"progress\" || $.type = \"invocation\" || $.type = \"platform.*\" }",
+            "destinationArn": format!("arn:aws:kinesis:us-east-1:000000000000:stream/{STREAM}"),
+            "roleArn": "arn:aws:iam::000000000000:role/bench",
+        });
+        self.aws("Logs_20140328.PutSubscriptionFilter", &filter)
             .await?;
         Ok(())
     }
