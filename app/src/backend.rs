@@ -69,6 +69,10 @@ pub struct SubmitFailure {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ActionFailure(pub ApiError);
 
+/// Context: the CSV of the form that was refused, which its address has no room for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TypedCsv(pub String);
+
 /// Context: the HTTP status of the page. Pages set it while they render; the server reads it afterwards.
 #[derive(Debug, Clone)]
 pub struct PageStatus(Arc<AtomicU16>);

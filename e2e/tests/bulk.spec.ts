@@ -23,6 +23,46 @@ test("a CSV becomes jobs once its preview was seen", async ({ page, request }) =
   await expect(page.getByTestId("job-row")).toHaveCount(1);
 });
 
+test("what lies under a prefix in S3 becomes jobs once its preview was seen", async ({ page, request }) => {
+  const id = await jobThat("succeeded", request);
+  const { input } = await (await request.get(`/api/v1/jobs/${id}`)).json();
+  const folder = input.source.slice(0, input.source.lastIndexOf("/") + 1);
+  expect(folder).toMatch(/^s3:\/\/.+\/.+\/$/);
+  await page.goto("/bulks/new?kind=submit");
+  await page.getByLabel("Prefix in S3").fill(folder);
+  await page.getByLabel("Only keys that end with").fill(".mp4");
+  await page.getByLabel(/^Why/).fill("what a camera left there");
+  await page.getByRole("button", { name: "Preview" }).click();
+  await expect(page.getByTestId("bulk-state")).toHaveAttribute("data-state", "draft");
+  await expect(page.getByText("does this to 1 job.")).toBeVisible();
+  await page.getByRole("button", { name: "Submit 1 job" }).click();
+  await expect(page.getByTestId("bulk-state")).toHaveAttribute("data-state", "done", jobEnds);
+  const done = page.getByTestId("bulk-item");
+  await expect(done).toContainText("Succeeded");
+  await done.getByRole("link").click();
+  await expect(page.getByText("what a camera left there")).toBeVisible();
+});
+
+test.describe("with refusals", () => {
+  test.use({ refusals: ["400"] });
+
+  test("what was typed stays when it is refused", async ({ page }) => {
+    await page.goto("/bulks/new?kind=submit");
+    const csv = page.getByLabel("CSV");
+    await csv.fill("source,title\ns3://in/a.mp4,One,too many\n");
+    await page.getByLabel(/^Why/).fill("a test");
+    await page.getByRole("button", { name: "Preview" }).click();
+    await expect(page.getByRole("alert")).toContainText("Line 2 of the CSV has 3 cells; the header has 2.");
+    await expect(csv).toHaveValue("source,title\ns3://in/a.mp4,One,too many\n");
+    await expect(page.getByLabel(/^Why/)).toHaveValue("a test");
+    await csv.fill("");
+    await page.getByLabel("Prefix in S3").fill("s3://nowhere-at-all/folder/");
+    await page.getByRole("button", { name: "Preview" }).click();
+    await expect(page.getByRole("alert")).toContainText("nowhere-at-all");
+    await expect(page.getByLabel("Prefix in S3")).toHaveValue("s3://nowhere-at-all/folder/");
+  });
+});
+
 test("another input is a new execution once its difference was seen", async ({ page, request }) => {
   const id = await jobThat("failed", request);
   await page.goto(`/jobs/${id}`);

@@ -6,7 +6,7 @@ use leptos_router::{hooks::use_query_map, params::ParamsMap};
 use model::{BulkKind, JobFilter, JobStatus, RerunChoice};
 
 use super::{failed, jobs::filter, told};
-use crate::backend::ActionFailure;
+use crate::backend::{ActionFailure, TypedCsv};
 
 /// The form.
 #[component]
@@ -159,7 +159,9 @@ fn submit(query: &ParamsMap) -> AnyView {
             <legend>"From one of these"</legend>
             <div class="field">
                 <label for="csv">"CSV"</label>
-                <textarea id="csv" name="csv" rows="8" placeholder="source,title"></textarea>
+                <textarea id="csv" name="csv" rows="8" placeholder="source,title">
+                    {use_context::<TypedCsv>().map(|typed| typed.0)}
+                </textarea>
                 <p class="hint">
                     "The first line names fields of the pipeline's input; each line after it is a job."
                 </p>

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, str::FromStr};
 
-use app::backend::ActionFailure;
+use app::backend::{ActionFailure, TypedCsv};
 use axum::{
     Json,
     extract::{DefaultBodyLimit, FromRequest, Path, Query, Request, State},
@@ -152,7 +152,15 @@ pub(super) async fn action_by_form(
                 Ok(id) => format!("/bulks/{id}"),
                 Err(_) => "/bulks".to_owned(),
             };
-            refused(&edge, request_id, &headers, &address, failure).await
+            refused(
+                &edge,
+                request_id,
+                &headers,
+                &address,
+                failure,
+                Told::default(),
+            )
+            .await
         }
     }
 }
@@ -170,7 +178,15 @@ pub(super) async fn create_by_form(
         Ok(body) => body,
         Err(problem) => {
             let failure = Failure::invalid(problem.body_text());
-            return refused(&edge, request_id, &headers, "/bulks", failure).await;
+            return refused(
+                &edge,
+                request_id,
+                &headers,
+                "/bulks",
+                failure,
+                Told::default(),
+            )
+            .await;
         }
     };
     let words = words(&body);
@@ -184,7 +200,15 @@ pub(super) async fn create_by_form(
             // An edit of one job is asked for on that job's page.
             if let Some(Ok(job)) = words.get("job").map(|job| job_id(job)) {
                 let address = format!("/jobs/{job}");
-                return refused(&edge, request_id, &headers, &address, failure).await;
+                return refused(
+                    &edge,
+                    request_id,
+                    &headers,
+                    &address,
+                    failure,
+                    Told::default(),
+                )
+                .await;
             }
             // Back to the form, with the jobs it was about.
             let said = words
@@ -194,7 +218,12 @@ pub(super) async fn create_by_form(
                 .extend_pairs(said)
                 .finish();
             let address = format!("/bulks/new?{query}");
-            refused(&edge, request_id, &headers, &address, failure).await
+            let csv = words.get("csv").filter(|csv| !csv.is_empty());
+            let told = Told {
+                csv: csv.cloned().map(TypedCsv),
+                ..Told::default()
+            };
+            refused(&edge, request_id, &headers, &address, failure, told).await
         }
     }
 }
@@ -205,6 +234,7 @@ async fn refused(
     headers: &HeaderMap,
     address: &str,
     failure: Failure,
+    told: Told,
 ) -> Response {
     let error = failure.answer(&request_id.0);
     if wants_json(headers) {
@@ -212,8 +242,8 @@ async fn refused(
     }
     let told = Told {
         status: Some(status_of(&error)),
-        submit: None,
         action: Some(ActionFailure(error)),
+        ..told
     };
     render_instead(edge, request_id, address, told).await
 }

@@ -81,7 +81,7 @@ pub(super) async fn submit(
             input: Value::Object(filled.texts),
             error,
         }),
-        action: None,
+        ..Told::default()
     };
     render_instead(&edge, request_id, address, told).await
 }
@@ -333,8 +333,8 @@ async fn acted(
     }
     let told = Told {
         status: Some(status_of(&error)),
-        submit: None,
         action: Some(ActionFailure(error)),
+        ..Told::default()
     };
     let address = match job_id(id) {
         Ok(id) => format!("/jobs/{id}"),

@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use app::backend::{ActionFailure, PageStatus, SharedBackend, SubmitFailure};
+use app::backend::{ActionFailure, PageStatus, SharedBackend, SubmitFailure, TypedCsv};
 use axum::{
     body::Body,
     extract::{Request, State},
@@ -51,6 +51,7 @@ impl Pages {
 pub(super) struct Told {
     pub submit: Option<SubmitFailure>,
     pub action: Option<ActionFailure>,
+    pub csv: Option<TypedCsv>,
     /// Instead of the status that the page itself finds.
     pub status: Option<StatusCode>,
 }
@@ -115,6 +116,9 @@ async fn render(edge: &Edge, request: Request, told: Told) -> Response {
                 }
                 if let Some(failure) = told.action.clone() {
                     provide_context(failure);
+                }
+                if let Some(csv) = told.csv.clone() {
+                    provide_context(csv);
                 }
                 if let Some(made) = use_nonce() {
                     let _ = nonce.set(made.to_string());

@@ -73,8 +73,8 @@ pub(super) async fn set_by_form(
     }
     let told = Told {
         status: Some(status_of(&error)),
-        submit: None,
         action: Some(ActionFailure(error)),
+        ..Told::default()
     };
     render_instead(&edge, request_id, &page, told).await
 }
