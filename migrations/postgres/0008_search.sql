@@ -1,9 +1,27 @@
 -- A block also says of its jobs how they ended, and lists fewer of them in a part. Those that were made before do not:
 -- they are made again.
-DELETE FROM text_gram;
+DROP TABLE text_gram;
 DELETE FROM text_part;
 DELETE FROM text_block;
 DELETE FROM text_queue;
+-- Where each trigram stands, and what a job has beside its text: the numbers of jobs in their block, a Roaring bitmap.
+-- Of a large one only its size stands with the small ones.
+CREATE TABLE text_gram (
+    block BIGINT NOT NULL,
+    gram  BIGINT NOT NULL,                       -- three characters of 21 bits each, or below zero
+    bytes BIGINT NOT NULL,
+    slots BYTEA  NOT NULL,                       -- empty: it is large
+    PRIMARY KEY (block, gram)
+);
+CREATE TABLE text_gram_large (
+    block BIGINT NOT NULL,
+    gram  BIGINT NOT NULL,
+    slots BYTEA  NOT NULL,
+    PRIMARY KEY (block, gram)
+);
+-- Neither can be compressed.
+ALTER TABLE text_gram ALTER COLUMN slots SET STORAGE EXTERNAL;
+ALTER TABLE text_gram_large ALTER COLUMN slots SET STORAGE EXTERNAL;
 -- Whether the job's text is in a block, or waits for it, all the same.
 ALTER TABLE text_queue ADD COLUMN text_known INTEGER NOT NULL DEFAULT 0;
 INSERT INTO text_queue (job_id) SELECT id FROM job ORDER BY id;

@@ -1,9 +1,24 @@
 -- A block also says of its jobs how they ended, and lists fewer of them in a part. Those that were made before do not:
 -- they are made again.
-DELETE FROM text_gram;
+DROP TABLE text_gram;
 DELETE FROM text_part;
 DELETE FROM text_block;
 DELETE FROM text_queue;
+-- Where each trigram stands, and what a job has beside its text: the numbers of jobs in their block, a Roaring bitmap.
+-- Small ones lie in the tree itself, where one step finds them; of a large one only its size does.
+CREATE TABLE text_gram (
+    block BIGINT NOT NULL,
+    gram  BIGINT NOT NULL,                       -- three characters of 21 bits each, or below zero
+    bytes BIGINT NOT NULL,
+    slots BLOB   NOT NULL,                       -- empty: it is large
+    PRIMARY KEY (block, gram)
+) WITHOUT ROWID;
+CREATE TABLE text_gram_large (
+    block BIGINT NOT NULL,
+    gram  BIGINT NOT NULL,
+    slots BLOB   NOT NULL,
+    PRIMARY KEY (block, gram)
+);
 -- Whether the job's text is in a block, or waits for it, all the same.
 ALTER TABLE text_queue ADD COLUMN text_known INTEGER NOT NULL DEFAULT 0;
 INSERT INTO text_queue (job_id) SELECT id FROM job ORDER BY id;

@@ -26,6 +26,8 @@ pub(super) mod find;
 const GRAMS_MAX: usize = 16;
 /// Jobs in one row of `text_part`.
 const PART_JOBS: usize = 64;
+/// A set of so many bytes at most stands with the others of its block. In tests blocks are small too.
+const SMALL_BYTES: usize = if cfg!(test) { 40 } else { 512 };
 /// Bytes of a job's id there.
 const ID_BYTES: usize = 16;
 

@@ -8,8 +8,8 @@ use serde_json::json;
 use sqlx::AnyConnection;
 
 use super::{
-    Block, Entry, Gram, PART_JOBS, TextBlockSizes, bitmap, bitmap_bytes, part_bytes, part_ids,
-    terms, unreadable,
+    Block, Entry, Gram, PART_JOBS, SMALL_BYTES, TextBlockSizes, bitmap, bitmap_bytes, part_bytes,
+    part_ids, terms, unreadable,
 };
 use crate::store::{During, Statement, Store, StoreError, Write, write::Value};
 
@@ -141,12 +141,14 @@ impl Store {
                 .fetch_all(&self.read)
                 .await
                 .during("read a block of texts")?;
-        let sets: Vec<(Gram, Vec<u8>)> =
-            sqlx::query_as("SELECT gram, slots FROM text_gram WHERE block = $1")
-                .bind(id)
-                .fetch_all(&self.read)
-                .await
-                .during("read a block of texts")?;
+        let mut sets: Vec<(Gram, Vec<u8>)> = Vec::new();
+        for text in [
+            "SELECT gram, slots FROM text_gram WHERE block = $1 AND length(slots) > 0",
+            "SELECT gram, slots FROM text_gram_large WHERE block = $1",
+        ] {
+            let some = sqlx::query_as(text).bind(id).fetch_all(&self.read).await;
+            sets.extend(some.during("read a block of texts")?);
+        }
         let mut ids = Vec::new();
         for (part,) in parts {
             ids.extend(part_ids(id, &part)?);
@@ -195,10 +197,27 @@ impl Store {
             grams
         });
         for some in grams.await.chunks(ROWS_MAX) {
-            let rows = some.iter().cloned();
-            let rows = rows.map(|(gram, slots)| [id.into(), gram.into(), slots.into()]);
-            let into = "text_gram (block, gram, slots)";
+            let is_small = |slots: &[u8]| slots.len() <= SMALL_BYTES;
+            let rows = some.iter().map(|(gram, slots)| {
+                let bytes = signed(slots.len());
+                let small = is_small(slots).then(|| slots.clone());
+                [
+                    id.into(),
+                    (*gram).into(),
+                    bytes.into(),
+                    small.unwrap_or_default().into(),
+                ]
+            });
+            let into = "text_gram (block, gram, bytes, slots)";
             self.write(insert(into, rows)).await?;
+            let large = some.iter().filter(|(_, slots)| !is_small(slots));
+            let large =
+                large.map(|(gram, slots)| [id.into(), (*gram).into(), slots.clone().into()]);
+            let large: Vec<[Value; 3]> = large.collect();
+            if !large.is_empty() {
+                let into = "text_gram_large (block, gram, slots)";
+                self.write(insert(into, large)).await?;
+            }
         }
         self.write(FinishBlock {
             block: id,
@@ -239,10 +258,14 @@ impl Store {
             .fetch_optional(&self.read)
             .await
             .during(operation)?;
-            let some = "DELETE FROM text_gram WHERE block = $1 AND gram <= $2";
-            let some = Statement::new(operation, some).bind(id);
-            let some = some.bind(last.map_or(Gram::MAX, |(gram,)| gram));
-            self.write(some).await?;
+            for text in [
+                "DELETE FROM text_gram_large WHERE block = $1 AND gram <= $2",
+                "DELETE FROM text_gram WHERE block = $1 AND gram <= $2",
+            ] {
+                let some = Statement::new(operation, text).bind(id);
+                let some = some.bind(last.map_or(Gram::MAX, |(gram,)| gram));
+                self.write(some).await?;
+            }
             if last.is_none() {
                 break;
             }

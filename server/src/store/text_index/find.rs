@@ -18,7 +18,11 @@ use crate::store::{Backend, During, StoreError};
 
 /// Blocks with so many jobs together are opened at first, with ever more the next times.
 const OPENED_JOBS: i64 = 4_096;
-const OPENED_GROWTH: i64 = 32;
+const OPENED_GROWTH: i64 = 512;
+/// So many of a text's trigrams are looked up in all but the first blocks.
+const RAREST_GRAMS: usize = 2;
+/// So few jobs are looked at rather than that large sets are read, which might leave some of them out.
+const UNSURE_MAX: u64 = if cfg!(test) { 3 } else { 64 };
 /// Bits of a slot's number beside its block's.
 const SLOT_BITS: u32 = 24;
 /// And so many blocks at a time at most.
@@ -45,6 +49,7 @@ struct Open {
 #[derive(Debug)]
 pub(in crate::store) struct Hits {
     grams: Vec<Gram>,
+    terms: Vec<Gram>,
     closed: VecDeque<Closed>,
     open: Vec<Open>,
     /// How many jobs the next blocks to open have together.
@@ -69,16 +74,23 @@ impl Hits {
     ) -> Result<(Hits, BTreeSet<JobId>), StoreError> {
         let first = since.unwrap_or_default();
         let below = end.map_or_else(|| "g".to_owned(), |end| end.to_string());
-        let rows: Vec<(i64, i64, String)> = sqlx::query_as(
-            "SELECT id, jobs, last_id FROM text_block WHERE state = 'current' AND last_id >= $1 AND first_id < $2
-             UNION ALL SELECT 0, 0, job_id FROM text_queue WHERE job_id >= $1 AND job_id < $2 AND text_known <= $3",
-        )
-        .bind(first)
-        .bind(below)
-        .bind(i32::from(!terms.is_empty()))
-        .fetch_all(&mut *connection)
-        .await
-        .during("list blocks of texts")?;
+        let backend = Backend::of(connection);
+        let rows = backend.rows_as_json("block.id, block.jobs, block.last_id");
+        let query = format!(
+            "SELECT {rows} FROM (
+                 SELECT id, jobs, last_id FROM text_block WHERE state = 'current' AND last_id >= $1 AND first_id < $2
+                 UNION ALL SELECT 0, 0, job_id FROM text_queue
+                     WHERE job_id >= $1 AND job_id < $2 AND text_known <= $3) AS block"
+        );
+        let (rows,): (String,) = sqlx::query_as(AssertSqlSafe(query))
+            .bind(first)
+            .bind(below)
+            .bind(i32::from(!terms.is_empty()))
+            .fetch_one(connection)
+            .await
+            .during("list blocks of texts")?;
+        let rows: Vec<(i64, i64, String)> =
+            serde_json::from_str(&rows).map_err(|_| unreadable("list of blocks", 0))?;
         let (mut waiting, mut closed) = (BTreeSet::new(), Vec::new());
         for (id, jobs, last) in rows {
             let last = JobId::from_str(&last).map_err(|_| unreadable("job id", id))?;
@@ -89,10 +101,8 @@ impl Hits {
         }
         closed.sort_unstable_by_key(|block| Reverse(block.last));
         let hits = Hits {
-            grams: wanted_grams(text)
-                .into_iter()
-                .chain(terms.iter().copied())
-                .collect(),
+            grams: wanted_grams(text),
+            terms: terms.to_vec(),
             closed: closed.into(),
             open: Vec::new(),
             opened_jobs: OPENED_JOBS,
@@ -164,32 +174,46 @@ impl Hits {
         };
         let blocks: Vec<Closed> = self.closed.drain(..blocks).collect();
         let ids: Vec<i64> = blocks.iter().map(|block| block.id).collect();
-        let backend = Backend::of(connection);
-        // SQLite keeps this order of the three (https://www.sqlite.org/lang_select.html#crossjoin).
-        let text = format!(
-            "SELECT text_gram.block, text_gram.slots
-             FROM ({}) AS wanted CROSS JOIN ({}) AS three CROSS JOIN text_gram
-             WHERE text_gram.block = wanted.value AND text_gram.gram = three.value",
-            backend.numbers("$1"),
-            backend.numbers("$2"),
-        );
-        let rows: Vec<(i64, Vec<u8>)> = sqlx::query_as(AssertSqlSafe(text))
-            .bind(json!(ids).to_string())
-            .bind(json!(self.grams).to_string())
-            .fetch_all(&mut *connection)
-            .await
-            .during("read blocks of texts")?;
-        let mut sets: HashMap<i64, Vec<Vec<u8>>> = HashMap::new();
-        for (block, slots) in rows {
-            sets.entry(block).or_default().push(slots);
-        }
-        for block in blocks {
+        let grams: Vec<Gram> = self.terms.iter().chain(&self.grams).copied().collect();
+        let (mut sets, sizes) = small_sets(connection, &ids, &grams).await?;
+        // The next blocks are asked for the rarest: what those let through is compared with the text anyway.
+        self.grams
+            .sort_by_key(|gram| sizes.get(gram).copied().unwrap_or(0));
+        self.grams.truncate(RAREST_GRAMS);
+        let mut found = HashMap::new();
+        let mut unsure = Vec::new();
+        for block in &blocks {
             self.seen.0 += block.jobs;
             let sets = sets.remove(&block.id).unwrap_or_default();
-            if sets.len() < self.grams.len() {
+            if sets.len() < grams.len() {
                 continue;
             }
-            let mut slots = common(block.id, sets)?;
+            let is_small = sets.iter().all(|(_, set)| set.is_some());
+            // Not of what the filter alone admits: most of that may be without the text.
+            let is_text = sets.iter().any(|(gram, set)| *gram >= 0 && set.is_some());
+            let small = common(block.id, sets.into_iter().filter_map(|(_, set)| set))?;
+            let is_enough =
+                |slots: &RoaringBitmap| is_small || is_text && slots.len() <= UNSURE_MAX;
+            if !small.as_ref().is_some_and(is_enough) {
+                unsure.push(block.id);
+            }
+            found.insert(block.id, small);
+        }
+        let large = large_sets(connection, &unsure, &grams).await?;
+        for (block, sets) in large {
+            if let Some(slots) = found.get_mut(&block) {
+                let small = slots.take();
+                let all = common(block, sets)?;
+                *slots = match (small, all) {
+                    (Some(small), Some(all)) => Some(small & all),
+                    (one, other) => one.or(other),
+                };
+            }
+        }
+        for block in blocks {
+            let Some(Some(mut slots)) = found.remove(&block.id) else {
+                continue;
+            };
             self.seen.1 += slots.len();
             if let Some(end) = self.end.filter(|end| *end <= block.last) {
                 let first = slot_of(connection, block.id, end).await?;
@@ -238,8 +262,12 @@ impl Hits {
     }
 }
 
-/// Jobs that are in each of several sets.
-fn common(block: i64, mut sets: Vec<Vec<u8>>) -> Result<RoaringBitmap, StoreError> {
+/// Jobs that are in each of several sets; none without a set.
+fn common(
+    block: i64,
+    sets: impl IntoIterator<Item = Vec<u8>>,
+) -> Result<Option<RoaringBitmap>, StoreError> {
+    let mut sets: Vec<Vec<u8>> = sets.into_iter().collect();
     sets.sort_by_key(Vec::len);
     let mut all: Option<RoaringBitmap> = None;
     for set in sets {
@@ -248,12 +276,85 @@ fn common(block: i64, mut sets: Vec<Vec<u8>>) -> Result<RoaringBitmap, StoreErro
             Some(all) => all & set,
             None => set,
         };
-        if both.is_empty() {
-            return Ok(both);
-        }
+        let is_empty = both.is_empty();
         all = Some(both);
+        if is_empty {
+            break;
+        }
     }
-    Ok(all.unwrap_or_default())
+    Ok(all)
+}
+
+/// The query of sets: by blocks and trigrams, each of which is looked up.
+fn query_of_sets(backend: Backend, table: &str, columns: &str) -> String {
+    // SQLite keeps this order of the three (https://www.sqlite.org/lang_select.html#crossjoin).
+    format!(
+        "SELECT {columns} FROM ({}) AS wanted CROSS JOIN ({}) AS three CROSS JOIN {table} AS found
+         WHERE found.block = wanted.value AND found.gram = three.value",
+        backend.numbers("$1"),
+        backend.numbers("$2"),
+    )
+}
+
+/// A trigram's set; none where it is large.
+type SmallSet = (Gram, Option<Vec<u8>>);
+
+/// By block the sets that there are, and how many bytes those of each trigram take together. All come as one row: there
+/// are many of them when a text is rare, and SQLite's are handed from thread to thread one by one.
+async fn small_sets(
+    connection: &mut AnyConnection,
+    blocks: &[i64],
+    grams: &[Gram],
+) -> Result<(HashMap<i64, Vec<SmallSet>>, HashMap<Gram, u64>), StoreError> {
+    let backend = Backend::of(connection);
+    let slots = match backend {
+        Backend::Sqlite => "hex(found.slots)",
+        Backend::Postgres => "encode(found.slots, 'hex')",
+    };
+    let rows = backend.rows_as_json(&format!("found.block, found.gram, found.bytes, {slots}"));
+    let text = query_of_sets(backend, "text_gram", &rows);
+    let (rows,): (String,) = sqlx::query_as(AssertSqlSafe(text))
+        .bind(json!(blocks).to_string())
+        .bind(json!(grams).to_string())
+        .fetch_one(connection)
+        .await
+        .during("read blocks of texts")?;
+    let rows: Vec<(i64, Gram, u64, String)> =
+        serde_json::from_str(&rows).map_err(|_| unreadable("set of jobs", 0))?;
+    let mut sets: HashMap<i64, Vec<SmallSet>> = HashMap::new();
+    let mut sizes: HashMap<Gram, u64> = HashMap::new();
+    for (block, gram, bytes, slots) in rows {
+        let set = Some(slots).filter(|slots| !slots.is_empty());
+        let set = set.map(hex::decode).transpose();
+        let set = set.map_err(|_| unreadable("set of jobs", block))?;
+        sets.entry(block).or_default().push((gram, set));
+        *sizes.entry(gram).or_default() += bytes;
+    }
+    Ok((sets, sizes))
+}
+
+/// By block the large sets.
+async fn large_sets(
+    connection: &mut AnyConnection,
+    blocks: &[i64],
+    grams: &[Gram],
+) -> Result<HashMap<i64, Vec<Vec<u8>>>, StoreError> {
+    let mut large: HashMap<i64, Vec<Vec<u8>>> = HashMap::new();
+    if blocks.is_empty() {
+        return Ok(large);
+    }
+    let backend = Backend::of(connection);
+    let text = query_of_sets(backend, "text_gram_large", "found.block, found.slots");
+    let rows: Vec<(i64, Vec<u8>)> = sqlx::query_as(AssertSqlSafe(text))
+        .bind(json!(blocks).to_string())
+        .bind(json!(grams).to_string())
+        .fetch_all(connection)
+        .await
+        .during("read blocks of texts")?;
+    for (block, set) in rows {
+        large.entry(block).or_default().push(set);
+    }
+    Ok(large)
 }
 
 /// The slot of the first job of a block that is not older than an id.

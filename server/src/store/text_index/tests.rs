@@ -132,6 +132,7 @@ async fn blocks_find_what_a_walk_finds() {
         sizes.len() < 12 && sizes[sizes.len() - 1].0 > 150,
         "{sizes:?}"
     );
+    assert!(count_of(&store, "text_gram_large").await > 0);
     let mut filters = Vec::new();
     for text in WORDS.into_iter().chain([
         "HARBOUR ärger",
@@ -272,7 +273,9 @@ async fn what_a_crash_left_is_cleared_away() {
     // Begun, and not finished.
     for statement in [
         "INSERT INTO text_block (state, jobs, first_id, last_id) VALUES ('making', 1, '0', 'f')",
-        "INSERT INTO text_gram (block, gram, slots) SELECT id, 7, slots FROM text_block CROSS JOIN
+        "INSERT INTO text_gram (block, gram, bytes, slots) SELECT id, 7, bytes, slots FROM text_block CROSS JOIN
+             (SELECT bytes, slots FROM text_gram LIMIT 1) AS other WHERE state = 'making'",
+        "INSERT INTO text_gram_large (block, gram, slots) SELECT id, 7, slots FROM text_block CROSS JOIN
              (SELECT slots FROM text_gram LIMIT 1) AS other WHERE state = 'making'",
     ] {
         sqlx::query(statement).execute(&store.write).await.unwrap();
@@ -292,10 +295,10 @@ async fn what_a_crash_left_is_cleared_away() {
     assert_eq!(count_of(&store, "text_block").await, 1);
     let parts = "text_part WHERE block NOT IN (SELECT id FROM text_block)";
     let grams = "text_gram WHERE block NOT IN (SELECT id FROM text_block)";
-    assert_eq!(
-        count_of(&store, parts).await + count_of(&store, grams).await,
-        0
-    );
+    let large = "text_gram_large WHERE block NOT IN (SELECT id FROM text_block)";
+    for left in [parts, grams, large] {
+        assert_eq!(count_of(&store, left).await, 0, "{left}");
+    }
 }
 
 async fn a_block_that_was_taken_for_left_over_does_not_count() {
