@@ -63,27 +63,35 @@ impl Backend {
         format!("COALESCE({rows}, '[]')")
     }
 
-    /// What stands in a parameter that is a list of texts in JSON, none of which has commas, quotes or brackets: one
-    /// column `value`. PostgreSQL takes JSON apart at ten times the cost.
-    pub(super) fn texts(self, parameter: &str) -> String {
+    /// That a column is one of the texts in a parameter, a list in JSON; none of them has commas, quotes or brackets.
+    /// Each is looked up. PostgreSQL takes JSON apart at ten times the cost.
+    pub(super) fn is_text_of(self, column: &str, parameter: &str) -> String {
         match self {
-            Backend::Sqlite => format!("SELECT value FROM json_each({parameter})"),
+            Backend::Sqlite => format!("{column} IN (SELECT value FROM json_each({parameter}))"),
             Backend::Postgres => {
-                format!(
-                    "SELECT unnest(string_to_array(translate({parameter}, '[]\"', ''), ',')) AS value"
-                )
+                format!("{column} = ANY(string_to_array(translate({parameter}, '[]\"', ''), ','))")
             }
         }
     }
 
-    /// The same of a list of whole numbers.
+    /// The same with a list of whole numbers.
+    pub(super) fn is_number_of(self, column: &str, parameter: &str) -> String {
+        match self {
+            Backend::Sqlite => format!("{column} IN (SELECT value FROM json_each({parameter}))"),
+            Backend::Postgres => {
+                let numbers = format!("string_to_array(translate({parameter}, '[]', ''), ',')");
+                format!("{column} = ANY(CAST({numbers} AS BIGINT[]))")
+            }
+        }
+    }
+
+    /// A list of whole numbers in a parameter, in JSON, as a query with one column `value`.
     pub(super) fn numbers(self, parameter: &str) -> String {
         match self {
             Backend::Sqlite => format!("SELECT value FROM json_each({parameter})"),
             Backend::Postgres => {
-                format!(
-                    "SELECT CAST(unnest(string_to_array(translate({parameter}, '[]', ''), ',')) AS BIGINT) AS value"
-                )
+                let numbers = format!("string_to_array(translate({parameter}, '[]', ''), ',')");
+                format!("SELECT CAST(unnest({numbers}) AS BIGINT) AS value")
             }
         }
     }

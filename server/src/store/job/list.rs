@@ -214,7 +214,7 @@ impl Listing {
     pub(super) fn among(&mut self, backend: Backend, ids: impl Iterator<Item = String>) {
         let ids: Vec<String> = ids.collect();
         let ids = self.bind(json!(ids).to_string());
-        self.require(format!("job.id IN ({})", backend.texts(&ids)));
+        self.require(backend.is_text_of("job.id", &ids));
         self.is_skewed = false;
     }
 

@@ -19,7 +19,7 @@ use crate::store::{Backend, During, StoreError};
 /// Blocks with so many jobs together are opened at first, with ever more the next times.
 const OPENED_JOBS: i64 = 4_096;
 const OPENED_GROWTH: i64 = 512;
-/// So many of a text's trigrams are looked up in all but the first blocks.
+/// So many of a text's trigrams are asked for once it is known which are rare, that is in all but the first blocks.
 const RAREST_GRAMS: usize = 2;
 /// So few jobs are looked at rather than that large sets are read, which might leave some of them out.
 const UNSURE_MAX: u64 = if cfg!(test) { 3 } else { 64 };
@@ -176,7 +176,7 @@ impl Hits {
         let ids: Vec<i64> = blocks.iter().map(|block| block.id).collect();
         let grams: Vec<Gram> = self.terms.iter().chain(&self.grams).copied().collect();
         let (mut sets, sizes) = small_sets(connection, &ids, &grams).await?;
-        // The next blocks are asked for the rarest: what those let through is compared with the text anyway.
+        // From here on only for the rarest: what those let through is compared with the text anyway.
         self.grams
             .sort_by_key(|gram| sizes.get(gram).copied().unwrap_or(0));
         self.grams.truncate(RAREST_GRAMS);
@@ -199,7 +199,8 @@ impl Hits {
             }
             found.insert(block.id, small);
         }
-        let large = large_sets(connection, &unsure, &grams).await?;
+        let rarest: Vec<Gram> = self.terms.iter().chain(&self.grams).copied().collect();
+        let large = large_sets(connection, &unsure, &rarest).await?;
         for (block, sets) in large {
             if let Some(slots) = found.get_mut(&block) {
                 let small = slots.take();
@@ -287,13 +288,9 @@ fn common(
 
 /// The query of sets: by blocks and trigrams, each of which is looked up.
 fn query_of_sets(backend: Backend, table: &str, columns: &str) -> String {
-    // SQLite keeps this order of the three (https://www.sqlite.org/lang_select.html#crossjoin).
-    format!(
-        "SELECT {columns} FROM ({}) AS wanted CROSS JOIN ({}) AS three CROSS JOIN {table} AS found
-         WHERE found.block = wanted.value AND found.gram = three.value",
-        backend.numbers("$1"),
-        backend.numbers("$2"),
-    )
+    let block = backend.is_number_of("block", "$1");
+    let gram = backend.is_number_of("gram", "$2");
+    format!("SELECT {columns} FROM {table} WHERE {block} AND {gram}")
 }
 
 /// A trigram's set; none where it is large.
@@ -308,10 +305,10 @@ async fn small_sets(
 ) -> Result<(HashMap<i64, Vec<SmallSet>>, HashMap<Gram, u64>), StoreError> {
     let backend = Backend::of(connection);
     let slots = match backend {
-        Backend::Sqlite => "hex(found.slots)",
-        Backend::Postgres => "encode(found.slots, 'hex')",
+        Backend::Sqlite => "hex(slots)",
+        Backend::Postgres => "encode(slots, 'hex')",
     };
-    let rows = backend.rows_as_json(&format!("found.block, found.gram, found.bytes, {slots}"));
+    let rows = backend.rows_as_json(&format!("block, gram, bytes, {slots}"));
     let text = query_of_sets(backend, "text_gram", &rows);
     let (rows,): (String,) = sqlx::query_as(AssertSqlSafe(text))
         .bind(json!(blocks).to_string())
@@ -344,7 +341,7 @@ async fn large_sets(
         return Ok(large);
     }
     let backend = Backend::of(connection);
-    let text = query_of_sets(backend, "text_gram_large", "found.block, found.slots");
+    let text = query_of_sets(backend, "text_gram_large", "block, slots");
     let rows: Vec<(i64, Vec<u8>)> = sqlx::query_as(AssertSqlSafe(text))
         .bind(json!(blocks).to_string())
         .bind(json!(grams).to_string())
