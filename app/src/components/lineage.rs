@@ -9,9 +9,9 @@ use super::{
     moment::moment,
 };
 
-/// The whole of it, oldest first; nothing while there is only the submission.
+/// The whole of it, oldest first.
 pub fn lineage(events: &[LineageEvent]) -> AnyView {
-    if events.len() < 2 {
+    if events.is_empty() {
         return ().into_any();
     }
     let rows = events.iter().map(event).collect_view();
