@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::aws::{Aws, refused};
-use crate::streams::{iterator, put, read, texts};
+use crate::streams::{create, iterator, put, read, texts};
 
 /// The middle of all hash keys: MD5("a") is below it, MD5("0") above.
 const MIDDLE: &str = "170141183460469231731687303715884105728";
@@ -79,9 +79,7 @@ async fn change(data: &std::path::Path, statement: &str) {
 async fn shards_are_split_and_merged_and_read_from_parents_to_children() {
     let data = tempfile::tempdir().unwrap();
     let aws = Aws::start(data.path()).await;
-    aws.kinesis("CreateStream", json!({"StreamName": "s", "ShardCount": 1}))
-        .await
-        .unwrap();
+    create(&aws, 1).await;
     put(&aws, "a", "a1").await;
     put(&aws, "0", "b1").await;
     let latest = iterator(&aws, &shard_id(0), "LATEST", json!({})).await;
@@ -196,9 +194,7 @@ async fn shards_are_split_and_merged_and_read_from_parents_to_children() {
 async fn a_stream_from_before_resharding_has_the_shards_it_had() {
     let data = tempfile::tempdir().unwrap();
     let aws = Aws::start(data.path()).await;
-    aws.kinesis("CreateStream", json!({"StreamName": "s", "ShardCount": 3}))
-        .await
-        .unwrap();
+    create(&aws, 3).await;
     put(&aws, "a", "low").await;
     put(&aws, "0", "high").await;
     let before = shards(&aws, json!({})).await;
@@ -223,9 +219,7 @@ async fn a_stream_from_before_resharding_has_the_shards_it_had() {
 async fn closed_shards_go_when_the_retention_is_over() {
     let data = tempfile::tempdir().unwrap();
     let aws = Aws::start(data.path()).await;
-    aws.kinesis("CreateStream", json!({"StreamName": "s", "ShardCount": 1}))
-        .await
-        .unwrap();
+    create(&aws, 1).await;
     put(&aws, "a", "old").await;
     let place = iterator(&aws, &shard_id(0), "TRIM_HORIZON", json!({})).await;
     split(&aws, 0, MIDDLE).await.unwrap();
@@ -265,9 +259,7 @@ async fn closed_shards_go_when_the_retention_is_over() {
 async fn shards_are_listed_by_filter_and_page_by_page() {
     let data = tempfile::tempdir().unwrap();
     let aws = Aws::start(data.path()).await;
-    aws.kinesis("CreateStream", json!({"StreamName": "s", "ShardCount": 2}))
-        .await
-        .unwrap();
+    create(&aws, 2).await;
     merge(&aws, 0, 1).await.unwrap();
     split(&aws, 2, MIDDLE).await.unwrap();
     let named = |numbers: &[i64]| numbers.iter().map(|&n| shard_id(n)).collect::<Vec<_>>();
@@ -333,9 +325,7 @@ async fn what_cannot_be_split_or_merged_says_why() {
     let aws = Aws::start(data.path()).await;
     let none = refused(split(&aws, 0, MIDDLE).await);
     assert_eq!(none.1, "ResourceNotFoundException");
-    aws.kinesis("CreateStream", json!({"StreamName": "s", "ShardCount": 3}))
-        .await
-        .unwrap();
+    create(&aws, 3).await;
     split(&aws, 2, "300000000000000000000000000000000000000")
         .await
         .unwrap();
@@ -399,9 +389,7 @@ async fn what_cannot_be_split_or_merged_says_why() {
 async fn no_record_lands_in_a_shard_that_has_closed() {
     let data = tempfile::tempdir().unwrap();
     let aws = Aws::start(data.path()).await;
-    aws.kinesis("CreateStream", json!({"StreamName": "s", "ShardCount": 1}))
-        .await
-        .unwrap();
+    create(&aws, 1).await;
     let putting = async |writer: usize| {
         for number in 0..30 {
             put(&aws, &format!("{number}"), &format!("{writer}/{number:02}")).await;

@@ -6,6 +6,12 @@ use serde_json::{Value, json};
 
 use crate::aws::{Aws, refused};
 
+/// Makes the stream of the tests.
+pub async fn create(aws: &Aws, shards: u32) {
+    let ask = json!({"StreamName": "s", "ShardCount": shards});
+    aws.kinesis("CreateStream", ask).await.unwrap();
+}
+
 pub async fn put(aws: &Aws, key: &str, data: &str) -> Value {
     let input = json!({"StreamName": "s", "PartitionKey": key, "Data": STANDARD.encode(data)});
     aws.kinesis("PutRecord", input).await.unwrap()
@@ -38,9 +44,7 @@ pub async fn read(aws: &Aws, iterator: &str) -> Value {
 async fn records_are_read_in_order_from_every_place() {
     let data = tempfile::tempdir().unwrap();
     let aws = Aws::start(data.path()).await;
-    aws.kinesis("CreateStream", json!({"StreamName": "s", "ShardCount": 1}))
-        .await
-        .unwrap();
+    create(&aws, 1).await;
     let shard = "shardId-000000000000";
     put(&aws, "k", "one").await;
     let two = put(&aws, "k", "two").await;
@@ -97,9 +101,7 @@ async fn records_are_read_in_order_from_every_place() {
 async fn keys_choose_shards_and_streams_survive_a_restart() {
     let data = tempfile::tempdir().unwrap();
     let aws = Aws::start(data.path()).await;
-    aws.kinesis("CreateStream", json!({"StreamName": "s", "ShardCount": 2}))
-        .await
-        .unwrap();
+    create(&aws, 2).await;
     // MD5("a") begins with 0c, MD5("0") with cf.
     assert_eq!(
         put(&aws, "a", "low").await["ShardId"],
@@ -132,9 +134,7 @@ async fn keys_choose_shards_and_streams_survive_a_restart() {
     aws.kinesis("DeleteStream", json!({"StreamName": "s"}))
         .await
         .unwrap();
-    aws.kinesis("CreateStream", json!({"StreamName": "s", "ShardCount": 2}))
-        .await
-        .unwrap();
+    create(&aws, 2).await;
     let stale = aws
         .kinesis("GetRecords", json!({"ShardIterator": place}))
         .await;
@@ -150,9 +150,7 @@ async fn what_is_not_there_is_named() {
             .await,
     );
     assert_eq!(missing.1, "ResourceNotFoundException");
-    aws.kinesis("CreateStream", json!({"StreamName": "s", "ShardCount": 1}))
-        .await
-        .unwrap();
+    create(&aws, 1).await;
     let again = refused(
         aws.kinesis("CreateStream", json!({"StreamName": "s", "ShardCount": 1}))
             .await,

@@ -152,15 +152,7 @@ pub(super) async fn action_by_form(
                 Ok(id) => format!("/bulks/{id}"),
                 Err(_) => "/bulks".to_owned(),
             };
-            refused(
-                &edge,
-                request_id,
-                &headers,
-                &address,
-                failure,
-                Told::default(),
-            )
-            .await
+            refused(&edge, request_id, &headers, &address, failure).await
         }
     }
 }
@@ -178,15 +170,7 @@ pub(super) async fn create_by_form(
         Ok(body) => body,
         Err(problem) => {
             let failure = Failure::invalid(problem.body_text());
-            return refused(
-                &edge,
-                request_id,
-                &headers,
-                "/bulks",
-                failure,
-                Told::default(),
-            )
-            .await;
+            return refused(&edge, request_id, &headers, "/bulks", failure).await;
         }
     };
     let words = words(&body);
@@ -200,15 +184,7 @@ pub(super) async fn create_by_form(
             // An edit of one job is asked for on that job's page.
             if let Some(Ok(job)) = words.get("job").map(|job| job_id(job)) {
                 let address = format!("/jobs/{job}");
-                return refused(
-                    &edge,
-                    request_id,
-                    &headers,
-                    &address,
-                    failure,
-                    Told::default(),
-                )
-                .await;
+                return refused(&edge, request_id, &headers, &address, failure).await;
             }
             // Back to the form, with the jobs it was about.
             let said = words
@@ -223,12 +199,23 @@ pub(super) async fn create_by_form(
                 csv: csv.cloned().map(TypedCsv),
                 ..Told::default()
             };
-            refused(&edge, request_id, &headers, &address, failure, told).await
+            refused_with(&edge, request_id, &headers, &address, failure, told).await
         }
     }
 }
 
 async fn refused(
+    edge: &Edge,
+    request_id: RequestId,
+    headers: &HeaderMap,
+    address: &str,
+    failure: Failure,
+) -> Response {
+    refused_with(edge, request_id, headers, address, failure, Told::default()).await
+}
+
+/// The same with what else the page is told.
+async fn refused_with(
     edge: &Edge,
     request_id: RequestId,
     headers: &HeaderMap,

@@ -77,11 +77,8 @@ impl Backend {
     /// The same with a list of whole numbers.
     pub(super) fn is_number_of(self, column: &str, parameter: &str) -> String {
         match self {
-            Backend::Sqlite => format!("{column} IN (SELECT value FROM json_each({parameter}))"),
-            Backend::Postgres => {
-                let numbers = format!("string_to_array(translate({parameter}, '[]', ''), ',')");
-                format!("{column} = ANY(CAST({numbers} AS BIGINT[]))")
-            }
+            Backend::Sqlite => format!("{column} IN ({})", self.numbers(parameter)),
+            Backend::Postgres => format!("{column} = ANY({})", number_array(parameter)),
         }
     }
 
@@ -89,10 +86,7 @@ impl Backend {
     pub(super) fn numbers(self, parameter: &str) -> String {
         match self {
             Backend::Sqlite => format!("SELECT value FROM json_each({parameter})"),
-            Backend::Postgres => {
-                let numbers = format!("string_to_array(translate({parameter}, '[]', ''), ',')");
-                format!("SELECT CAST(unnest({numbers}) AS BIGINT) AS value")
-            }
+            Backend::Postgres => format!("SELECT unnest({}) AS value", number_array(parameter)),
         }
     }
 
@@ -233,6 +227,11 @@ impl Backend {
             .parse()
             .map_err(|error: sqlx::Error| StoreError::open(url, error))
     }
+}
+
+/// A list of whole numbers in JSON as PostgreSQL's array.
+fn number_array(parameter: &str) -> String {
+    format!("CAST(string_to_array(translate({parameter}, '[]', ''), ',') AS BIGINT[])")
 }
 
 /// Refuses a PostgreSQL by its `server_version_num`, such as 150004 for 15.4.
