@@ -22,7 +22,7 @@ const JOBS: u64 = 1_000_000;
 /// The databases: with a million jobs, and with those only that are submitted.
 const FILLED: &str = "gantry_bench_filled";
 const EMPTY: &str = "gantry_bench_empty";
-const USAGE: &str = "store [--jobs JOBS] [--database POSTGRES_URL] [--data FOLDER] [--programs FOLDER] [--only lists|accepting|submit]";
+const USAGE: &str = "store [--jobs JOBS] [--database POSTGRES_URL] [--filled URL] [--data FOLDER] [--programs FOLDER] [--only lists|accepting|submit]";
 
 /// Measures, and tells the ratio of the two ways to submit.
 pub fn measure(mut words: Words) -> anyhow::Result<Report> {
@@ -30,6 +30,8 @@ pub fn measure(mut words: Words) -> anyhow::Result<Report> {
     let folder = program.parent().context("this program is nowhere")?;
     let jobs = words.number("--jobs")?.unwrap_or(JOBS);
     let server = words.value("--database")?;
+    // A database of jobs that are there before and after.
+    let filled = words.value("--filled")?;
     let kept = words.value("--data")?.map(PathBuf::from);
     let programs = words
         .value("--programs")?
@@ -44,10 +46,11 @@ pub fn measure(mut words: Words) -> anyhow::Result<Report> {
         .enable_all()
         .build()?;
     let report = runtime.block_on(async {
-        let [url, other] = [
-            database(&server, &data, FILLED).await?,
-            database(&server, &data, EMPTY).await?,
-        ];
+        let url = match &filled {
+            Some(url) => url.clone(),
+            None => database(&server, &data, FILLED).await?,
+        };
+        let other = database(&server, &data, EMPTY).await?;
         // Nobody answers there, so that lists are measured alone, and accepting without starting.
         let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let place = |url: &str, aws, local| Place {
@@ -86,7 +89,9 @@ pub fn measure(mut words: Words) -> anyhow::Result<Report> {
         resident(&product, "after submitting with AWS")?;
         drop(product);
         if let Some(server) = &server {
-            database::remove(server, FILLED).await?;
+            if filled.is_none() {
+                database::remove(server, FILLED).await?;
+            }
             database::remove(server, EMPTY).await?;
         }
         anyhow::Ok(report)

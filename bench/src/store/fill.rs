@@ -24,7 +24,8 @@ pub const MIDDLING: &str = "crane noon";
 pub const RARE: &str = "zeppelin";
 pub const ABSENT: &str = "quetzalcoatl";
 const RARE_EVERY: u64 = 100_000;
-const WORDS: [&str; 8] = [
+/// Two of them follow each other in each title, all pairs alike often.
+pub const WORDS: [&str; 8] = [
     "crane", "dusk", "noon", "ferry", "market", "river", "tower", "street",
 ];
 const ERRORS: [&str; 4] = [

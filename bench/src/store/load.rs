@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::fill::{self, ABSENT, COMMON, ERROR, MIDDLING, RARE, SPAN_MS, STATE};
+use super::fill::{self, ABSENT, COMMON, ERROR, MIDDLING, RARE, SPAN_MS, STATE, WORDS};
 use crate::cpu;
 use crate::product::{Product, Program};
 
@@ -82,13 +82,25 @@ pub async fn lists(product: &Product) -> anyhow::Result<()> {
         ),
     ];
     println!(
-        "{:<28} {:>9} {:>9} {:>9} {:>7} {:>6}",
+        "{:<30} {:>9} {:>9} {:>9} {:>7} {:>6}",
         "list", "p50 ms", "p99 ms", "max ms", "a s", "CPU s"
     );
     for (name, query) in kinds {
         let url = |_| format!("{base}?{query}");
         measure(product, &client, name, url).await?;
     }
+    let number = |at: u32| (u64::from(at) * 7_919 % PAGES + 1) * jobs / (PAGES + 2);
+    // Each time another text, so that what is remembered of the last one helps little.
+    let url = |at: u32| format!("{base}?text={}", number(at) + u64::from(at));
+    measure(product, &client, "text: each time another number", url).await?;
+    let url = |at: u32| {
+        let [first, second] = [at, at / 8].map(|word| WORDS[word as usize % WORDS.len()]);
+        format!(
+            "{base}?text={first}+{second}&before={}",
+            fill::id(number(at), jobs)
+        )
+    };
+    measure(product, &client, "later page, text: other words", url).await?;
     for (name, query) in [
         ("later page", String::new()),
         ("later page, succeeded", "&status=succeeded".to_owned()),
@@ -100,10 +112,7 @@ pub async fn lists(product: &Product) -> anyhow::Result<()> {
         ),
         ("later page, text rare", format!("&text={RARE}")),
     ] {
-        let url = |at: u32| {
-            let number = (u64::from(at) * 7_919 % PAGES + 1) * jobs / (PAGES + 2);
-            format!("{base}?before={}{query}", fill::id(number, jobs))
-        };
+        let url = |at: u32| format!("{base}?before={}{query}", fill::id(number(at), jobs));
         measure(product, &client, name, url).await?;
     }
     ensure!(SPAN_MS > hour, "an hour is no part of all");
@@ -151,7 +160,7 @@ async fn measure(
     let rate = times.len() as f64 / wall;
     let cpu_s = cpu::process_s(pid)? - cpu_before;
     let [p50, p99, max] = quantiles_ms(times);
-    println!("{name:<28} {p50:>9.2} {p99:>9.2} {max:>9.2} {rate:>7.0} {cpu_s:>6.2}");
+    println!("{name:<30} {p50:>9.2} {p99:>9.2} {max:>9.2} {rate:>7.0} {cpu_s:>6.2}");
     Ok(())
 }
 

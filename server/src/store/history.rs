@@ -114,6 +114,15 @@ impl Store {
         after: &str,
         limit: u32,
     ) -> Result<Vec<String>, StoreError> {
+        // Without a policy there is nothing to look for, and every execution to look at.
+        let policies: (i64,) =
+            sqlx::query_as("SELECT COUNT(*) FROM pipeline_setting WHERE retain_days IS NOT NULL")
+                .fetch_one(&self.read)
+                .await
+                .during("find outdated histories")?;
+        if policies.0 == 0 {
+            return Ok(Vec::new());
+        }
         let rows: Vec<(String,)> = sqlx::query_as(
             "SELECT e.arn FROM execution AS e JOIN job AS j ON j.id = e.job_id
              JOIN pipeline_setting AS s ON s.pipeline = j.pipeline

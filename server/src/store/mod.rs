@@ -62,6 +62,7 @@ pub struct Store {
     /// The connections of `writer`.
     write: AnyPool,
     writer: Writer,
+    text_sets: text_index::Sets,
 }
 
 impl Store {
@@ -82,6 +83,7 @@ impl Store {
             read: backend.pool(url, Purpose::Reading)?,
             writer: Writer::start(&write, backend),
             write,
+            text_sets: text_index::Sets::new(),
         })
     }
 

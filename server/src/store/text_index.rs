@@ -21,6 +21,9 @@ use super::StoreError;
 
 mod build;
 pub(super) mod find;
+mod sets;
+
+pub(super) use sets::Sets;
 
 /// How many of a text's trigrams are looked up; the text itself is compared with what is found.
 const GRAMS_MAX: usize = 16;

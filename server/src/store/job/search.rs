@@ -13,7 +13,7 @@ use sqlx::{Any, pool::PoolConnection};
 use super::list::{Listed, Listing, by_id, first_id, first_job_id};
 use crate::store::{
     Backend, During, Store, StoreError,
-    text_index::{Gram, find::Hits, folded, wanted_terms},
+    text_index::{Gram, Sets, find::Hits, folded, wanted_terms},
 };
 
 /// Jobs that the index is asked for before anything else: a rare text ends here.
@@ -51,6 +51,7 @@ struct Search<'a, T> {
     /// One for all statements: to take and to give back another for each costs more than a small one.
     connection: PoolConnection<Any>,
     backend: Backend,
+    sets: &'a Sets,
     filter: &'a JobFilter,
     wanted: &'a str,
     /// In small letters.
@@ -78,6 +79,7 @@ impl Store {
         let mut search = Search {
             connection: self.read.acquire().await.during("search jobs")?,
             backend: self.backend,
+            sets: &self.text_sets,
             filter,
             wanted,
             folded: folded(wanted),
@@ -199,6 +201,7 @@ impl<T: Listed> Search<'_, T> {
         let terms = self.terms.as_deref().unwrap_or_default();
         let hits = Hits::begin(
             &mut self.connection,
+            self.sets.clone(),
             self.wanted,
             terms,
             since.clone(),

@@ -13,16 +13,16 @@ use roaring::RoaringBitmap;
 use serde_json::json;
 use sqlx::{AnyConnection, AssertSqlSafe};
 
-use super::{Gram, ID_BYTES, PART_JOBS, bitmap, part_ids, unreadable, wanted_grams};
+use super::{Gram, ID_BYTES, PART_JOBS, part_ids, sets::Sets, unreadable, wanted_grams};
 use crate::store::{Backend, During, StoreError};
 
 /// Blocks with so many jobs together are opened at first, with ever more the next times.
 const OPENED_JOBS: i64 = 4_096;
 const OPENED_GROWTH: i64 = 512;
-/// So many of a text's trigrams are asked for once it is known which are rare, that is in all but the first blocks.
+/// So many of a text's trigrams are asked for at first, the rarest.
 const RAREST_GRAMS: usize = 2;
-/// So few jobs are looked at rather than that large sets are read, which might leave some of them out.
-const UNSURE_MAX: u64 = if cfg!(test) { 3 } else { 64 };
+/// So few jobs of a block are looked at rather than that more sets are read, which might leave some of them out.
+const FEW_MAX: u64 = 4;
 /// Bits of a slot's number beside its block's.
 const SLOT_BITS: u32 = 24;
 /// And so many blocks at a time at most.
@@ -48,6 +48,7 @@ struct Open {
 /// A walk through the jobs that have a text's trigrams and certain terms in their blocks.
 #[derive(Debug)]
 pub(in crate::store) struct Hits {
+    sets: Sets,
     grams: Vec<Gram>,
     terms: Vec<Gram>,
     closed: VecDeque<Closed>,
@@ -67,6 +68,7 @@ impl Hits {
     /// missed that moves from one to the other.
     pub(in crate::store) async fn begin(
         connection: &mut AnyConnection,
+        sets: Sets,
         text: &str,
         terms: &[Gram],
         since: Option<String>,
@@ -101,6 +103,7 @@ impl Hits {
         }
         closed.sort_unstable_by_key(|block| Reverse(block.last));
         let hits = Hits {
+            sets,
             grams: wanted_grams(text),
             terms: terms.to_vec(),
             closed: closed.into(),
@@ -174,45 +177,22 @@ impl Hits {
         };
         let blocks: Vec<Closed> = self.closed.drain(..blocks).collect();
         let ids: Vec<i64> = blocks.iter().map(|block| block.id).collect();
-        let grams: Vec<Gram> = self.terms.iter().chain(&self.grams).copied().collect();
-        let (mut sets, sizes) = small_sets(connection, &ids, &grams).await?;
-        // From here on only for the rarest: what those let through is compared with the text anyway.
-        self.grams
-            .sort_by_key(|gram| sizes.get(gram).copied().unwrap_or(0));
-        self.grams.truncate(RAREST_GRAMS);
-        let mut found = HashMap::new();
-        let mut unsure = Vec::new();
-        for block in &blocks {
-            self.seen.0 += block.jobs;
-            let sets = sets.remove(&block.id).unwrap_or_default();
-            if sets.len() < grams.len() {
-                continue;
-            }
-            let is_small = sets.iter().all(|(_, set)| set.is_some());
-            // Not of what the filter alone admits: most of that may be without the text.
-            let is_text = sets.iter().any(|(gram, set)| *gram >= 0 && set.is_some());
-            let small = common(block.id, sets.into_iter().filter_map(|(_, set)| set))?;
-            let is_enough =
-                |slots: &RoaringBitmap| is_small || is_text && slots.len() <= UNSURE_MAX;
-            if !small.as_ref().is_some_and(is_enough) {
-                unsure.push(block.id);
-            }
-            found.insert(block.id, small);
+        if self.seen.0 == 0 {
+            self.sort_grams(connection, &ids).await?;
         }
-        let rarest: Vec<Gram> = self.terms.iter().chain(&self.grams).copied().collect();
-        let large = large_sets(connection, &unsure, &rarest).await?;
-        for (block, sets) in large {
-            if let Some(slots) = found.get_mut(&block) {
-                let small = slots.take();
-                let all = common(block, sets)?;
-                *slots = match (small, all) {
-                    (Some(small), Some(all)) => Some(small & all),
-                    (one, other) => one.or(other),
-                };
-            }
+        let (rarest, others) = self.grams.split_at(RAREST_GRAMS.min(self.grams.len()));
+        let first: Vec<Gram> = self.terms.iter().chain(rarest).copied().collect();
+        let mut found = HashMap::new();
+        self.narrow(connection, &ids, &first, &mut found).await?;
+        // A number's trigrams are all of them in many jobs, and together in few.
+        let many = |id: &i64| found.get(id).is_some_and(|slots| slots.len() > FEW_MAX);
+        let many: Vec<i64> = ids.iter().copied().filter(many).collect();
+        if !others.is_empty() && !many.is_empty() {
+            self.narrow(connection, &many, others, &mut found).await?;
         }
         for block in blocks {
-            let Some(Some(mut slots)) = found.remove(&block.id) else {
+            self.seen.0 += block.jobs;
+            let Some(mut slots) = found.remove(&block.id) else {
                 continue;
             };
             self.seen.1 += slots.len();
@@ -229,6 +209,62 @@ impl Hits {
             }
         }
         self.open.sort_by_key(|block| Reverse(block.last));
+        Ok(())
+    }
+
+    /// Puts the rarest trigrams first, as these blocks have them.
+    async fn sort_grams(
+        &mut self,
+        connection: &mut AnyConnection,
+        blocks: &[i64],
+    ) -> Result<(), StoreError> {
+        let sets = self.sets.read(connection, blocks, &self.grams).await?;
+        let sizes = (0..).zip(&self.grams).map(|(at, gram)| {
+            let bytes = sets.iter().map(|sets| sets[at].bytes);
+            (*gram, bytes.sum())
+        });
+        let sizes: HashMap<Gram, u64> = sizes.collect();
+        self.grams.sort_by_key(|gram| sizes[gram]);
+        Ok(())
+    }
+
+    /// Leaves of what was found in blocks, at first everything, those jobs that have some more trigrams or terms. Large
+    /// sets are read only of those of which small ones leave many.
+    async fn narrow(
+        &self,
+        connection: &mut AnyConnection,
+        blocks: &[i64],
+        grams: &[Gram],
+        found: &mut HashMap<i64, RoaringBitmap>,
+    ) -> Result<(), StoreError> {
+        let mut unread = Vec::new();
+        let all = self.sets.read(connection, blocks, grams).await?;
+        for (block, sets) in blocks.iter().zip(&all) {
+            let small = sets.iter().filter_map(|set| set.slots.as_deref());
+            let left = common(small.chain(found.get(block)));
+            // Not of what the filter alone admits: most of that may be without the text.
+            let is_text = found.contains_key(block)
+                || grams
+                    .iter()
+                    .zip(sets)
+                    .any(|(gram, set)| *gram >= 0 && set.is_small());
+            let is_few =
+                |slots: &RoaringBitmap| slots.is_empty() || is_text && slots.len() <= FEW_MAX;
+            if !left.as_ref().is_some_and(is_few) {
+                let large = grams.iter().zip(sets);
+                let large = large.filter(|(_, set)| set.slots.is_none());
+                unread.extend(large.map(|(gram, _)| (*block, *gram)));
+            }
+            if let Some(left) = left {
+                found.insert(*block, left);
+            }
+        }
+        for (block, large) in self.sets.read_large(connection, &unread).await? {
+            let large = large.iter().map(AsRef::as_ref);
+            if let Some(left) = common(large.chain(found.get(&block))) {
+                found.insert(block, left);
+            }
+        }
         Ok(())
     }
 
@@ -264,94 +300,18 @@ impl Hits {
 }
 
 /// Jobs that are in each of several sets; none without a set.
-fn common(
-    block: i64,
-    sets: impl IntoIterator<Item = Vec<u8>>,
-) -> Result<Option<RoaringBitmap>, StoreError> {
-    let mut sets: Vec<Vec<u8>> = sets.into_iter().collect();
-    sets.sort_by_key(Vec::len);
-    let mut all: Option<RoaringBitmap> = None;
-    for set in sets {
-        let set = bitmap(block, &set)?;
-        let both = match all {
-            Some(all) => all & set,
-            None => set,
-        };
-        let is_empty = both.is_empty();
-        all = Some(both);
-        if is_empty {
+fn common<'a>(sets: impl IntoIterator<Item = &'a RoaringBitmap>) -> Option<RoaringBitmap> {
+    let mut sets: Vec<&RoaringBitmap> = sets.into_iter().collect();
+    sets.sort_by_key(|set| set.len());
+    let (first, others) = sets.split_first()?;
+    let mut all = (*first).clone();
+    for set in others {
+        if all.is_empty() {
             break;
         }
+        all &= *set;
     }
-    Ok(all)
-}
-
-/// The query of sets: by blocks and trigrams, each of which is looked up.
-fn query_of_sets(backend: Backend, table: &str, columns: &str) -> String {
-    let block = backend.is_number_of("block", "$1");
-    let gram = backend.is_number_of("gram", "$2");
-    format!("SELECT {columns} FROM {table} WHERE {block} AND {gram}")
-}
-
-/// A trigram's set; none where it is large.
-type SmallSet = (Gram, Option<Vec<u8>>);
-
-/// By block the sets that there are, and how many bytes those of each trigram take together. All come as one row: there
-/// are many of them when a text is rare, and SQLite's are handed from thread to thread one by one.
-async fn small_sets(
-    connection: &mut AnyConnection,
-    blocks: &[i64],
-    grams: &[Gram],
-) -> Result<(HashMap<i64, Vec<SmallSet>>, HashMap<Gram, u64>), StoreError> {
-    let backend = Backend::of(connection);
-    let slots = match backend {
-        Backend::Sqlite => "hex(slots)",
-        Backend::Postgres => "encode(slots, 'hex')",
-    };
-    let rows = backend.rows_as_json(&format!("block, gram, bytes, {slots}"));
-    let text = query_of_sets(backend, "text_gram", &rows);
-    let (rows,): (String,) = sqlx::query_as(AssertSqlSafe(text))
-        .bind(json!(blocks).to_string())
-        .bind(json!(grams).to_string())
-        .fetch_one(connection)
-        .await
-        .during("read blocks of texts")?;
-    let rows: Vec<(i64, Gram, u64, String)> =
-        serde_json::from_str(&rows).map_err(|_| unreadable("set of jobs", 0))?;
-    let mut sets: HashMap<i64, Vec<SmallSet>> = HashMap::new();
-    let mut sizes: HashMap<Gram, u64> = HashMap::new();
-    for (block, gram, bytes, slots) in rows {
-        let set = Some(slots).filter(|slots| !slots.is_empty());
-        let set = set.map(hex::decode).transpose();
-        let set = set.map_err(|_| unreadable("set of jobs", block))?;
-        sets.entry(block).or_default().push((gram, set));
-        *sizes.entry(gram).or_default() += bytes;
-    }
-    Ok((sets, sizes))
-}
-
-/// By block the large sets.
-async fn large_sets(
-    connection: &mut AnyConnection,
-    blocks: &[i64],
-    grams: &[Gram],
-) -> Result<HashMap<i64, Vec<Vec<u8>>>, StoreError> {
-    let mut large: HashMap<i64, Vec<Vec<u8>>> = HashMap::new();
-    if blocks.is_empty() {
-        return Ok(large);
-    }
-    let backend = Backend::of(connection);
-    let text = query_of_sets(backend, "text_gram_large", "block, slots");
-    let rows: Vec<(i64, Vec<u8>)> = sqlx::query_as(AssertSqlSafe(text))
-        .bind(json!(blocks).to_string())
-        .bind(json!(grams).to_string())
-        .fetch_all(connection)
-        .await
-        .during("read blocks of texts")?;
-    for (block, set) in rows {
-        large.entry(block).or_default().push(set);
-    }
-    Ok(large)
+    Some(all)
 }
 
 /// The slot of the first job of a block that is not older than an id.
