@@ -69,7 +69,8 @@ impl Backend {
         match self {
             Backend::Sqlite => format!("{column} IN (SELECT value FROM json_each({parameter}))"),
             Backend::Postgres => {
-                format!("{column} = ANY(string_to_array(translate({parameter}, '[]\"', ''), ','))")
+                let texts = format!("string_to_array(translate({parameter}, '[]\"', ''), ',')");
+                is_any(column, &texts)
             }
         }
     }
@@ -78,7 +79,7 @@ impl Backend {
     pub(super) fn is_number_of(self, column: &str, parameter: &str) -> String {
         match self {
             Backend::Sqlite => format!("{column} IN ({})", self.numbers(parameter)),
-            Backend::Postgres => format!("{column} = ANY({})", number_array(parameter)),
+            Backend::Postgres => is_any(column, &number_array(parameter)),
         }
     }
 
@@ -227,6 +228,12 @@ impl Backend {
             .parse()
             .map_err(|error: sqlx::Error| StoreError::open(url, error))
     }
+}
+
+/// That a column is one of an array's, on PostgreSQL. By a query of its own, so that the planner does not count the
+/// array's elements and a plan for some is kept for more: to make one takes as long as to look up a hundred.
+fn is_any(column: &str, array: &str) -> String {
+    format!("{column} = ANY(ARRAY(SELECT unnest({array})))")
 }
 
 /// A list of whole numbers in JSON as PostgreSQL's array.

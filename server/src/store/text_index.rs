@@ -21,6 +21,7 @@ use super::StoreError;
 
 mod build;
 pub(super) mod find;
+mod merge;
 mod sets;
 
 pub(super) use sets::Sets;
@@ -53,7 +54,7 @@ impl Default for TextBlockSizes {
             jobs_min: 512,
             jobs_max: 8_192,
             merged: 16,
-            merged_jobs_max: 131_072,
+            merged_jobs_max: 2_097_152,
         }
     }
 }
@@ -159,32 +160,6 @@ impl Block {
             block.ids.push(job.id);
         }
         block
-    }
-
-    /// All that others have. What two of them say of one job is both kept.
-    fn merged(blocks: Vec<Block>) -> Block {
-        let mut ids: Vec<JobId> = blocks
-            .iter()
-            .flat_map(|block| block.ids.iter().copied())
-            .collect();
-        ids.sort_unstable();
-        ids.dedup();
-        let mut merged = Block {
-            ids,
-            ..Block::default()
-        };
-        for block in blocks {
-            let slots: Vec<u32> = block
-                .ids
-                .iter()
-                .filter_map(|id| u32::try_from(merged.ids.binary_search(id).ok()?).ok())
-                .collect();
-            for (gram, old) in block.grams {
-                let new = old.iter().filter_map(|slot| slots.get(slot as usize));
-                merged.grams.entry(gram).or_default().extend(new);
-            }
-        }
-        merged
     }
 }
 

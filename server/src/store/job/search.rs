@@ -146,6 +146,18 @@ impl<T: Listed> Search<'_, T> {
         listing
     }
 
+    /// What a filter admits of certain jobs, all of which are as old as is wanted.
+    fn among<'i>(&self, jobs: impl Iterator<Item = &'i JobId>) -> Listing {
+        let any_time = JobFilter {
+            before: None,
+            until_ms: None,
+            ..self.filter.clone()
+        };
+        let mut listing = Listing::of(&any_time);
+        listing.among(self.backend, jobs.map(ToString::to_string));
+        listing
+    }
+
     fn holds(&self, job: &T) -> bool {
         let summary = job.summary();
         let holds = |text: &str| folded(text).contains(&self.folded);
@@ -230,8 +242,7 @@ impl<T: Listed> Search<'_, T> {
                 return Ok(true);
             };
             looked += u32::try_from(next.len()).unwrap_or(u32::MAX);
-            let mut listing = self.listing();
-            listing.among(self.backend, next.iter().map(ToString::to_string));
+            let listing = self.among(next.iter());
             let text = listing.text(
                 &format!("SELECT {} FROM job", T::COLUMNS),
                 &by_id(next.len().try_into().unwrap_or(u32::MAX)),
@@ -268,8 +279,7 @@ impl<T: Listed> Search<'_, T> {
         if queue.is_empty() {
             return Ok(Vec::new());
         }
-        let mut listing = self.listing();
-        listing.among(self.backend, queue.iter().map(ToString::to_string));
+        let mut listing = self.among(queue.iter());
         let holds = listing.holds(self.backend, self.wanted);
         let limit = match holds {
             Some(holds) => {

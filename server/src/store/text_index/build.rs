@@ -1,20 +1,25 @@
 //! Making blocks: of jobs that wait in the queue, and of blocks. One server at a time does it. What it writes is
 //! written a piece at a time, so that no submit waits for long, and counts once it is whole.
 
-use std::{collections::HashMap, str::FromStr};
+use std::str::FromStr;
 
 use model::{JobId, JobStatus};
 use serde_json::json;
 use sqlx::AnyConnection;
 
 use super::{
-    Block, Entry, Gram, PART_JOBS, SMALL_BYTES, TextBlockSizes, bitmap, bitmap_bytes, part_bytes,
-    part_ids, terms, unreadable,
+    Block, Entry, Gram, PART_JOBS, SMALL_BYTES, TextBlockSizes, bitmap_bytes, part_bytes, terms,
+    unreadable,
 };
 use crate::store::{During, Statement, Store, StoreError, Write, write::Value};
 
 /// Rows of one write.
 const ROWS_MAX: usize = 512;
+/// Bytes of sets of one write, and what a set's row takes beside.
+const PIECE_BYTES: usize = 1 << 20;
+const ROW_BYTES: usize = PIECE_BYTES / ROWS_MAX;
+/// Sets of a block that are read, or deleted, at a time.
+pub(super) const SETS_MAX: usize = 64;
 /// How long a replaced block stays for those who began to read before.
 const REPLACED_KEPT_MS: i64 = 60_000;
 
@@ -95,7 +100,7 @@ impl Store {
             });
         }
         let block = aside(move || Block::of(jobs)).await;
-        self.put_block(block, Vec::new(), now_ms).await?;
+        self.put_block(block, now_ms).await?;
         // A crash before this leaves jobs that are found twice, which does no harm.
         for some in numbers.chunks(ROWS_MAX) {
             // Each is looked up, however long PostgreSQL thinks that the queue is.
@@ -108,79 +113,41 @@ impl Store {
         Ok(true)
     }
 
-    /// Makes a larger block of several that are alike, if there are so many.
-    async fn block_of_blocks(
-        &self,
-        sizes: TextBlockSizes,
-        now_ms: i64,
-    ) -> Result<bool, StoreError> {
-        let blocks: Vec<(i64, i64)> = sqlx::query_as(
-            "SELECT id, jobs FROM text_block WHERE state = 'current' AND jobs < $1 ORDER BY last_id, id",
-        )
-        .bind(signed(sizes.merged_jobs_max / 2))
-        .fetch_all(&self.read)
-        .await
-        .during("list blocks of texts")?;
-        let Some(alike) = alike(&blocks, sizes) else {
-            return Ok(false);
-        };
-        let mut sources = Vec::new();
-        for id in &alike {
-            sources.push(self.block(*id).await?);
-        }
-        let merged = aside(move || Block::merged(sources)).await;
-        self.put_block(merged, alike, now_ms).await?;
-        Ok(true)
-    }
-
-    /// A whole block.
-    async fn block(&self, id: i64) -> Result<Block, StoreError> {
-        let parts: Vec<(Vec<u8>,)> =
-            sqlx::query_as("SELECT ids FROM text_part WHERE block = $1 ORDER BY part")
-                .bind(id)
-                .fetch_all(&self.read)
-                .await
-                .during("read a block of texts")?;
-        let mut sets: Vec<(Gram, Vec<u8>)> = Vec::new();
-        for text in [
-            "SELECT gram, slots FROM text_gram WHERE block = $1 AND length(slots) > 0",
-            "SELECT gram, slots FROM text_gram_large WHERE block = $1",
-        ] {
-            let some = sqlx::query_as(text).bind(id).fetch_all(&self.read).await;
-            sets.extend(some.during("read a block of texts")?);
-        }
-        let mut ids = Vec::new();
-        for (part,) in parts {
-            ids.extend(part_ids(id, &part)?);
-        }
-        let sets = sets
-            .into_iter()
-            .map(|(gram, slots)| Ok((gram, bitmap(id, &slots)?)));
-        Ok(Block {
-            ids,
-            grams: sets.collect::<Result<HashMap<_, _>, StoreError>>()?,
-        })
-    }
-
-    /// Writes a block, which counts from then on, in the place of others.
-    async fn put_block(
-        &self,
-        block: Block,
-        replaced: Vec<i64>,
-        now_ms: i64,
-    ) -> Result<(), StoreError> {
+    /// Writes a block, which counts from then on.
+    async fn put_block(&self, block: Block, now_ms: i64) -> Result<(), StoreError> {
         // All that waited may have been deleted.
-        let (Some(first), Some(last)) = (block.ids.first(), block.ids.last()) else {
+        let Some(id) = self.begin_block(&block.ids).await? else {
             return Ok(());
+        };
+        let sets = aside(move || {
+            let slots = block.grams.into_iter();
+            let slots = slots.map(|(gram, slots)| (gram, bitmap_bytes(slots)));
+            let mut sets: Vec<_> = slots.collect();
+            sets.sort_unstable();
+            sets
+        });
+        self.put_sets(id, sets.await).await?;
+        self.write(FinishBlock {
+            block: id,
+            replaced: Vec::new(),
+            now_ms,
+        })
+        .await
+    }
+
+    /// Begins a block of these jobs and writes which they are; gives its number. None without jobs.
+    pub(super) async fn begin_block(&self, ids: &[JobId]) -> Result<Option<i64>, StoreError> {
+        let (Some(first), Some(last)) = (ids.first(), ids.last()) else {
+            return Ok(None);
         };
         let id = self
             .write(BeginBlock {
-                jobs: signed(block.ids.len()),
+                jobs: signed(ids.len()),
                 first_id: first.to_string(),
                 last_id: last.to_string(),
             })
             .await?;
-        for (some, ids) in (0..).zip(block.ids.chunks(PART_JOBS * ROWS_MAX)) {
+        for (some, ids) in (0..).zip(ids.chunks(PART_JOBS * ROWS_MAX)) {
             let parts = (some * signed(ROWS_MAX)..).zip(ids.chunks(PART_JOBS));
             let parts = parts.map(|(part, ids)| {
                 let (first, ids) = (ids[0].to_string(), part_bytes(ids));
@@ -189,20 +156,31 @@ impl Store {
             let into = "text_part (block, part, first_id, ids)";
             self.write(insert(into, parts)).await?;
         }
-        let grams = aside(move || {
-            let slots = block.grams.into_iter();
-            let slots = slots.map(|(gram, slots)| (gram, bitmap_bytes(slots)));
-            let mut grams: Vec<_> = slots.collect();
-            grams.sort_unstable();
-            grams
-        });
-        for some in grams.await.chunks(ROWS_MAX) {
-            let is_small = |slots: &[u8]| slots.len() <= SMALL_BYTES;
+        Ok(Some(id))
+    }
+
+    /// Writes sets of a block, so many at a time that no submit waits for long.
+    pub(super) async fn put_sets(
+        &self,
+        block: i64,
+        sets: Vec<(Gram, Vec<u8>)>,
+    ) -> Result<(), StoreError> {
+        let mut bytes = 0;
+        let piece = |(_, set): &(Gram, Vec<u8>)| {
+            bytes += set.len() + ROW_BYTES;
+            bytes / PIECE_BYTES
+        };
+        let pieces: Vec<usize> = sets.iter().map(piece).collect();
+        let is_small = |slots: &[u8]| slots.len() <= SMALL_BYTES;
+        let mut at = 0;
+        for same in pieces.chunk_by(|one, other| one == other) {
+            let some = &sets[at..at + same.len()];
+            at += same.len();
             let rows = some.iter().map(|(gram, slots)| {
                 let bytes = signed(slots.len());
                 let small = is_small(slots).then(|| slots.clone());
                 [
-                    id.into(),
+                    block.into(),
                     (*gram).into(),
                     bytes.into(),
                     small.unwrap_or_default().into(),
@@ -212,19 +190,14 @@ impl Store {
             self.write(insert(into, rows)).await?;
             let large = some.iter().filter(|(_, slots)| !is_small(slots));
             let large =
-                large.map(|(gram, slots)| [id.into(), (*gram).into(), slots.clone().into()]);
+                large.map(|(gram, slots)| [block.into(), (*gram).into(), slots.clone().into()]);
             let large: Vec<[Value; 3]> = large.collect();
             if !large.is_empty() {
                 let into = "text_gram_large (block, gram, slots)";
                 self.write(insert(into, large)).await?;
             }
         }
-        self.write(FinishBlock {
-            block: id,
-            replaced,
-            now_ms,
-        })
-        .await
+        Ok(())
     }
 
     /// A block that was replaced a while ago, or that somebody began and did not finish.
@@ -254,7 +227,7 @@ impl Store {
                 "SELECT gram FROM text_gram WHERE block = $1 ORDER BY gram LIMIT 1 OFFSET $2",
             )
             .bind(id)
-            .bind(signed(ROWS_MAX))
+            .bind(signed(SETS_MAX))
             .fetch_optional(&self.read)
             .await
             .during(operation)?;
@@ -281,42 +254,14 @@ impl Store {
 }
 
 /// Runs what takes the processor for long where nobody waits for it.
-async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+pub(super) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
         Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }
 
-/// Which blocks to make one of: the oldest of those that are about as large.
-fn alike(blocks: &[(i64, i64)], sizes: TextBlockSizes) -> Option<Vec<i64>> {
-    let merged = signed(sizes.merged);
-    let level = |mut jobs: i64| {
-        let mut level = 0;
-        while jobs >= signed(sizes.jobs_min) * merged {
-            jobs /= merged;
-            level += 1;
-        }
-        level
-    };
-    let highest = blocks.iter().map(|(_, jobs)| level(*jobs)).max()?;
-    (0..=highest).find_map(|wanted| {
-        let alike = blocks.iter().filter(|(_, jobs)| level(*jobs) == wanted);
-        let alike: Vec<_> = alike.take(sizes.merged).collect();
-        if alike.len() < sizes.merged {
-            return None;
-        }
-        let mut total = 0;
-        let fitting = alike.into_iter().take_while(|(_, jobs)| {
-            total += jobs;
-            total <= signed(sizes.merged_jobs_max)
-        });
-        let ids: Vec<i64> = fitting.map(|(id, _)| *id).collect();
-        (ids.len() > 1).then_some(ids)
-    })
-}
-
-fn signed(value: usize) -> i64 {
+pub(super) fn signed(value: usize) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
@@ -368,10 +313,10 @@ fn insert<const COLUMNS: usize>(
 
 /// From here on a block counts, and those that it replaces do not.
 #[derive(Debug)]
-struct FinishBlock {
-    block: i64,
-    replaced: Vec<i64>,
-    now_ms: i64,
+pub(super) struct FinishBlock {
+    pub(super) block: i64,
+    pub(super) replaced: Vec<i64>,
+    pub(super) now_ms: i64,
 }
 
 impl Write for FinishBlock {

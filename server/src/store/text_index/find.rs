@@ -16,13 +16,17 @@ use sqlx::{AnyConnection, AssertSqlSafe};
 use super::{Gram, ID_BYTES, PART_JOBS, part_ids, sets::Sets, unreadable, wanted_grams};
 use crate::store::{Backend, During, StoreError};
 
-/// Blocks with so many jobs together are opened at first, with ever more the next times.
+/// Blocks with so many jobs together are opened at first, then with so many times as many as were opened before.
 const OPENED_JOBS: i64 = 4_096;
 const OPENED_GROWTH: i64 = 512;
 /// So many of a text's trigrams are asked for at first, the rarest.
-const RAREST_GRAMS: usize = 2;
+const RAREST_GRAMS: usize = 3;
+/// With so few sets to look up all are, and which of them are rare is seen anew.
+const SORTED_MAX: usize = 512;
 /// So few jobs of a block are looked at rather than that more sets are read, which might leave some of them out.
 const FEW_MAX: u64 = 4;
+/// Nor are more sets read for what is in one job of so many or in more: a page of that is soon found.
+const RARE_JOBS: i64 = if cfg!(test) { 4 } else { 256 };
 /// Bits of a slot's number beside its block's.
 const SLOT_BITS: u32 = 24;
 /// And so many blocks at a time at most.
@@ -53,8 +57,6 @@ pub(in crate::store) struct Hits {
     terms: Vec<Gram>,
     closed: VecDeque<Closed>,
     open: Vec<Open>,
-    /// How many jobs the next blocks to open have together.
-    opened_jobs: i64,
     /// Jobs of the blocks that were opened, and those of them that have every trigram.
     seen: (i64, u64),
     /// Known, and to be given once nothing that is newer can come.
@@ -78,11 +80,12 @@ impl Hits {
         let below = end.map_or_else(|| "g".to_owned(), |end| end.to_string());
         let backend = Backend::of(connection);
         let rows = backend.rows_as_json("block.id, block.jobs, block.last_id");
+        // By its key PostgreSQL sees at once that there is nothing in a queue that was long.
         let query = format!(
             "SELECT {rows} FROM (
                  SELECT id, jobs, last_id FROM text_block WHERE state = 'current' AND last_id >= $1 AND first_id < $2
                  UNION ALL SELECT 0, 0, job_id FROM text_queue
-                     WHERE job_id >= $1 AND job_id < $2 AND text_known <= $3) AS block"
+                     WHERE number > 0 AND job_id >= $1 AND job_id < $2 AND text_known <= $3) AS block"
         );
         let (rows,): (String,) = sqlx::query_as(AssertSqlSafe(query))
             .bind(first)
@@ -108,7 +111,6 @@ impl Hits {
             terms: terms.to_vec(),
             closed: closed.into(),
             open: Vec::new(),
-            opened_jobs: OPENED_JOBS,
             seen: (0, 0),
             ready: BTreeSet::new(),
             end,
@@ -159,8 +161,7 @@ impl Hits {
     ) -> Result<(), StoreError> {
         let blocks = self.closed.iter().take(OPENED_MAX);
         let blocks = if missing > 0 {
-            let mut left = self.opened_jobs;
-            self.opened_jobs = left.saturating_mul(OPENED_GROWTH);
+            let mut left = OPENED_JOBS.max(self.seen.0.saturating_mul(OPENED_GROWTH));
             if self.seen.1 > 0 {
                 let estimated = (missing as f64 / self.density()).ceil() as i64;
                 left = left.min(estimated.max(OPENED_JOBS));
@@ -177,7 +178,7 @@ impl Hits {
         };
         let blocks: Vec<Closed> = self.closed.drain(..blocks).collect();
         let ids: Vec<i64> = blocks.iter().map(|block| block.id).collect();
-        if self.seen.0 == 0 {
+        if self.seen.0 == 0 || ids.len() * self.grams.len() <= SORTED_MAX {
             self.sort_grams(connection, &ids).await?;
         }
         let (rarest, others) = self.grams.split_at(RAREST_GRAMS.min(self.grams.len()));
@@ -185,8 +186,11 @@ impl Hits {
         let mut found = HashMap::new();
         self.narrow(connection, &ids, &first, &mut found).await?;
         // A number's trigrams are all of them in many jobs, and together in few.
-        let many = |id: &i64| found.get(id).is_some_and(|slots| slots.len() > FEW_MAX);
-        let many: Vec<i64> = ids.iter().copied().filter(many).collect();
+        let many = blocks.iter().filter(|block| {
+            let slots = found.get(&block.id).map_or(0, RoaringBitmap::len);
+            slots > FEW_MAX && slots < (block.jobs / RARE_JOBS).unsigned_abs()
+        });
+        let many: Vec<i64> = many.map(|block| block.id).collect();
         if !others.is_empty() && !many.is_empty() {
             self.narrow(connection, &many, others, &mut found).await?;
         }

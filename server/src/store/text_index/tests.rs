@@ -4,7 +4,7 @@ use model::{JobFilter, JobStatus};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::*;
+use super::{merge::Merging, *};
 use crate::store::{
     Store,
     testing::{on_each_database, store},
@@ -333,8 +333,14 @@ proptest! {
         let jobs = (0..).zip(texts).map(|(at, (title, source))| Entry { id: id(at * 7 % 41), title, source, terms: terms(at) });
         let jobs: Vec<_> = jobs.collect();
         let (one, other) = jobs.split_at(at.min(jobs.len()));
-        let merged = Block::merged(vec![Block::of(one.to_vec()), Block::of(other.to_vec())]);
-        prop_assert_eq!(merged, Block::of(jobs));
+        let blocks = [Block::of(one.to_vec()), Block::of(other.to_vec())];
+        let whole = Block::of(jobs);
+        let merging = Merging::of(&blocks.each_ref().map(|block| block.ids.clone()));
+        prop_assert_eq!(&merging.ids, &whole.ids);
+        for (gram, slots) in &whole.grams {
+            let sets = blocks.iter().map(|block| block.grams.get(gram).cloned().unwrap_or_default());
+            prop_assert_eq!(&merging.merged(sets.enumerate()), slots);
+        }
     }
 
     #[test]
