@@ -4,7 +4,10 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use quick_cache::{Weighter, sync::Cache};
+use quick_cache::{
+    DefaultHashBuilder, OptionsBuilder, Weighter,
+    sync::{Cache, DefaultLifecycle},
+};
 use roaring::RoaringBitmap;
 use serde_json::json;
 use sqlx::{AnyConnection, AssertSqlSafe};
@@ -17,6 +20,8 @@ const KEPT_BYTES: u64 = if cfg!(test) { 16_384 } else { 16 << 20 };
 /// What a set takes beside its own bytes, and how many there are about, on average.
 const OVERHEAD_BYTES: u64 = 128;
 const SETS: usize = 65_536;
+/// Parts of what is kept, in each of which the largest set has to find room: a quarter of a megabyte.
+const SHARDS: usize = 4;
 
 /// A block and a trigram or term.
 type Key = (i64, Gram);
@@ -59,7 +64,16 @@ pub(in crate::store) struct Sets(Arc<Cache<Key, Set, InBytes>>);
 
 impl Sets {
     pub(in crate::store) fn new() -> Sets {
-        Sets(Arc::new(Cache::with_weighter(SETS, KEPT_BYTES, InBytes)))
+        let options = OptionsBuilder::new()
+            .shards(SHARDS)
+            .estimated_items_capacity(SETS)
+            .weight_capacity(KEPT_BYTES)
+            .build()
+            .expect("both capacities are given");
+        let (hashes, lifecycle) = (DefaultHashBuilder::default(), DefaultLifecycle::default());
+        Sets(Arc::new(Cache::with_options(
+            options, InBytes, hashes, lifecycle,
+        )))
     }
 
     /// By block, in order, and by gram, in order. Large ones that were not read before are only known to be there.
