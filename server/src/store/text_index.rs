@@ -83,14 +83,16 @@ fn grams(text: &str) -> Vec<Gram> {
         .collect()
 }
 
-/// Those of a text's trigrams that are looked up: all, or of a long text some from all over it. Those that overlap
-/// say in which order words stand, and a set costs less than a job that is looked at in vain.
-fn wanted_grams(text: &str) -> Vec<Gram> {
+/// Those of a text's trigrams that are looked up, each once and with its place in the text: all, or of a long text some
+/// from all over it. Those that overlap say in which order words stand, and a set costs less than a job that is looked
+/// at in vain.
+fn wanted_grams(text: &str) -> Vec<(Gram, usize)> {
     let all = grams(text);
     let step = all.len().div_ceil(GRAMS_MAX).max(1);
-    let mut some: Vec<Gram> = all.into_iter().step_by(step).collect();
+    let some = (0..).zip(all).step_by(step);
+    let mut some: Vec<(Gram, usize)> = some.map(|(at, gram)| (gram, at)).collect();
     some.sort_unstable();
-    some.dedup();
+    some.dedup_by_key(|(gram, _)| *gram);
     some
 }
 

@@ -54,6 +54,8 @@ struct Open {
 pub(in crate::store) struct Hits {
     sets: Sets,
     grams: Vec<Gram>,
+    /// Where in the text these stand.
+    places: Vec<usize>,
     terms: Vec<Gram>,
     closed: VecDeque<Closed>,
     open: Vec<Open>,
@@ -105,9 +107,11 @@ impl Hits {
             }
         }
         closed.sort_unstable_by_key(|block| Reverse(block.last));
+        let (grams, places) = wanted_grams(text).into_iter().unzip();
         let hits = Hits {
             sets,
-            grams: wanted_grams(text),
+            grams,
+            places,
             terms: terms.to_vec(),
             closed: closed.into(),
             open: Vec::new(),
@@ -216,19 +220,30 @@ impl Hits {
         Ok(())
     }
 
-    /// Puts the rarest trigrams first, as these blocks have them.
+    /// Puts the rarest trigrams first, as these blocks have them, of those that stand apart in the text.
     async fn sort_grams(
         &mut self,
         connection: &mut AnyConnection,
         blocks: &[i64],
     ) -> Result<(), StoreError> {
         let sets = self.sets.read(connection, blocks, &self.grams).await?;
-        let sizes = (0..).zip(&self.grams).map(|(at, gram)| {
-            let bytes = sets.iter().map(|sets| sets[at].bytes);
-            (*gram, bytes.sum())
-        });
-        let sizes: HashMap<Gram, u64> = sizes.collect();
-        self.grams.sort_by_key(|gram| sizes[gram]);
+        let size = |at: usize| sets.iter().map(|sets| sets[at].bytes).sum::<u64>();
+        let mut left: Vec<usize> = (0..self.grams.len()).collect();
+        left.sort_by_cached_key(|at| size(*at));
+        let mut sorted: Vec<usize> = Vec::new();
+        while !left.is_empty() {
+            // What overlaps with those before says little that is new.
+            let is_apart = |at: &usize| {
+                let place = |at: &usize| self.places[*at];
+                sorted
+                    .iter()
+                    .all(|other| place(other).abs_diff(place(at)) >= 3)
+            };
+            let next = left.iter().position(is_apart).unwrap_or(0);
+            sorted.push(left.remove(next));
+        }
+        self.grams = sorted.iter().map(|at| self.grams[*at]).collect();
+        self.places = sorted.iter().map(|at| self.places[*at]).collect();
         Ok(())
     }
 
