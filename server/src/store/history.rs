@@ -115,12 +115,12 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<String>, StoreError> {
         // Without a policy there is nothing to look for, and every execution to look at.
-        let policies: (i64,) =
+        let (policies,): (i64,) =
             sqlx::query_as("SELECT COUNT(*) FROM pipeline_setting WHERE retain_days IS NOT NULL")
                 .fetch_one(&self.read)
                 .await
                 .during("find outdated histories")?;
-        if policies.0 == 0 {
+        if policies == 0 {
             return Ok(Vec::new());
         }
         let rows: Vec<(String,)> = sqlx::query_as(

@@ -1,8 +1,8 @@
 //! The index of texts: which jobs have three characters (a trigram) in their title or source, block of jobs by block,
 //! in the same way on both databases. A submit only puts its job into a queue; [`build`] makes blocks of those that
-//! wait and larger blocks of smaller ones, beside everything else; [`find`] reads the queue and the blocks, newest
-//! first and no further than the page. Sets of jobs are Roaring bitmaps (<https://roaringbitmap.org>) of their numbers
-//! in the block, so that a text's trigrams are intersected and not walked.
+//! wait and [`merge`] larger blocks of smaller ones, beside everything else; [`find`] reads the queue and the blocks,
+//! newest first and no further than the page. Sets of jobs are Roaring bitmaps (<https://roaringbitmap.org>) of their
+//! numbers in the block, so that a text's trigrams are intersected and not walked.
 //!
 //! What a filter may ask for beside the text is intersected as well: the pipeline, and how a job ended.
 //!

@@ -1,5 +1,5 @@
-//! Making blocks: of jobs that wait in the queue, and of blocks. One server at a time does it. What it writes is
-//! written a piece at a time, so that no submit waits for long, and counts once it is whole.
+//! Making blocks of jobs that wait in the queue, and clearing away what is left over. One server at a time does it. What
+//! it writes is written a piece at a time, so that no submit waits for long, and counts once it is whole.
 
 use std::str::FromStr;
 
@@ -165,17 +165,15 @@ impl Store {
         block: i64,
         sets: Vec<(Gram, Vec<u8>)>,
     ) -> Result<(), StoreError> {
-        let mut bytes = 0;
-        let piece = |(_, set): &(Gram, Vec<u8>)| {
-            bytes += set.len() + ROW_BYTES;
-            bytes / PIECE_BYTES
-        };
-        let pieces: Vec<usize> = sets.iter().map(piece).collect();
         let is_small = |slots: &[u8]| slots.len() <= SMALL_BYTES;
-        let mut at = 0;
-        for same in pieces.chunk_by(|one, other| one == other) {
-            let some = &sets[at..at + same.len()];
-            at += same.len();
+        let mut bytes = 0;
+        let same_piece = |(_, set): &(Gram, Vec<u8>), _: &(Gram, Vec<u8>)| {
+            bytes += set.len() + ROW_BYTES;
+            let is_room = bytes < PIECE_BYTES;
+            bytes = if is_room { bytes } else { 0 };
+            is_room
+        };
+        for some in sets.chunk_by(same_piece) {
             let rows = some.iter().map(|(gram, slots)| {
                 let bytes = signed(slots.len());
                 let small = is_small(slots).then(|| slots.clone());
@@ -222,30 +220,39 @@ impl Store {
         let leaving = "UPDATE text_block SET state = 'leaving' WHERE id = $1";
         self.write(Statement::new(operation, leaving).bind(id))
             .await?;
-        loop {
-            let last: Option<(Gram,)> = sqlx::query_as(
+        // A piece at a time: a large block takes a hundred megabytes.
+        for (last, deletions, many) in [
+            (
                 "SELECT gram FROM text_gram WHERE block = $1 ORDER BY gram LIMIT 1 OFFSET $2",
-            )
-            .bind(id)
-            .bind(signed(SETS_MAX))
-            .fetch_optional(&self.read)
-            .await
-            .during(operation)?;
-            for text in [
-                "DELETE FROM text_gram_large WHERE block = $1 AND gram <= $2",
-                "DELETE FROM text_gram WHERE block = $1 AND gram <= $2",
-            ] {
-                let some = Statement::new(operation, text).bind(id);
-                let some = some.bind(last.map_or(Gram::MAX, |(gram,)| gram));
-                self.write(some).await?;
-            }
-            if last.is_none() {
-                break;
+                &[
+                    "DELETE FROM text_gram_large WHERE block = $1 AND gram <= $2",
+                    "DELETE FROM text_gram WHERE block = $1 AND gram <= $2",
+                ][..],
+                SETS_MAX,
+            ),
+            (
+                "SELECT part FROM text_part WHERE block = $1 ORDER BY part LIMIT 1 OFFSET $2",
+                &["DELETE FROM text_part WHERE block = $1 AND part <= $2"],
+                ROWS_MAX,
+            ),
+        ] {
+            loop {
+                let last: Option<(i64,)> = sqlx::query_as(last)
+                    .bind(id)
+                    .bind(signed(many))
+                    .fetch_optional(&self.read)
+                    .await
+                    .during(operation)?;
+                for text in deletions {
+                    let some = Statement::new(operation, text).bind(id);
+                    let some = some.bind(last.map_or(i64::MAX, |(last,)| last));
+                    self.write(some).await?;
+                }
+                if last.is_none() {
+                    break;
+                }
             }
         }
-        let parts = "DELETE FROM text_part WHERE block = $1";
-        self.write(Statement::new(operation, parts).bind(id))
-            .await?;
         let block = "DELETE FROM text_block WHERE id = $1";
         self.write(Statement::new(operation, block).bind(id))
             .await?;

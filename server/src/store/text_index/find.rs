@@ -1,6 +1,6 @@
 //! Finding: the jobs in which a text may stand, newest first, from the blocks. Blocks are opened as they are reached
 //! and their jobs looked up as they are asked for, so that what is common costs a page and what is rare a bitmap or
-//! two of each block.
+//! three of each block.
 
 use std::{
     cmp::Reverse,

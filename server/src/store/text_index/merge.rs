@@ -163,7 +163,7 @@ impl Source {
             return Ok(());
         }
         let rows: Vec<(Gram, Vec<u8>)> = sqlx::query_as(
-            "SELECT small.gram, CASE WHEN large.slots IS NULL THEN small.slots ELSE large.slots END
+            "SELECT small.gram, COALESCE(large.slots, small.slots)
              FROM (SELECT gram, slots FROM text_gram WHERE block = $1 AND gram > $2 ORDER BY gram LIMIT $3) AS small
              LEFT JOIN text_gram_large AS large ON large.block = $1 AND large.gram = small.gram
              ORDER BY small.gram",
