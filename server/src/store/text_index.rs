@@ -1,5 +1,5 @@
-//! The index of texts: which jobs have three characters (a trigram) in their title or source, block of jobs by block,
-//! in the same way on both databases. A submit only puts its job into a queue; [`build`] makes blocks of those that
+//! The index of texts: which jobs have three characters (a trigram) in their title or source, or four of a number or an
+//! id, block of jobs by block, in the same way on both databases. A submit only puts its job into a queue; [`build`] makes blocks of those that
 //! wait and [`merge`] larger blocks of smaller ones, beside everything else; [`find`] reads the queue and the blocks,
 //! newest first and no further than the page. Sets of jobs are Roaring bitmaps (<https://roaringbitmap.org>) of their
 //! numbers in the block, so that a text's trigrams are intersected and not walked.
@@ -10,7 +10,7 @@
 //! that ends is queued again, and what its old block says of it is compared with the job like everything that the
 //! index finds.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, ops::Range};
 
 use model::{JobFilter, JobId, JobStatus};
 use roaring::RoaringBitmap;
@@ -28,10 +28,19 @@ pub(super) use sets::Sets;
 
 /// How many of a text's trigrams are looked up; the text itself is compared with what is found.
 const GRAMS_MAX: usize = 16;
+/// What blocks say, as [`grams`] and [`terms`] have it. Where it changes, a migration makes all of them
+/// anew, and this is raised.
+const LAYOUT: i64 = 1;
 /// Jobs in one row of `text_part`.
 const PART_JOBS: usize = 64;
 /// A set of so many bytes at most stands with the others of its block. In tests blocks are small too.
 const SMALL_BYTES: usize = if cfg!(test) { 40 } else { 512 };
+/// One of more bytes is kept in pieces of so many slots each, a container of Roaring's: of what is in many jobs a page
+/// needs those of a few thousand. A piece is numbered by its slots divided by that; a set that is whole has a number
+/// below.
+const WHOLE_BYTES: usize = if cfg!(test) { 80 } else { 32_768 };
+const PIECE_SLOTS: u32 = if cfg!(test) { 16 } else { 65_536 };
+const WHOLE: i64 = -1;
 /// Bytes of a job's id there.
 const ID_BYTES: usize = 16;
 
@@ -59,39 +68,59 @@ impl Default for TextBlockSizes {
     }
 }
 
-/// Three characters as a number, or below zero what a job has beside its text.
+/// Three characters as a number, above these four of an id, or below zero what a job has beside its text.
 pub(super) type Gram = i64;
+/// Bits of a character of a trigram, and the number of four characters that is lower than all of these: its first is
+/// beyond Unicode's last.
+const CHARACTER_BITS: u32 = 21;
+const PARTS_OF_IDS: Gram = 0x11_0000 << (2 * CHARACTER_BITS);
 
 /// A text in small letters, each for itself: what it holds is in it then, too.
 pub(super) fn folded(text: &str) -> String {
     text.chars().flat_map(char::to_lowercase).collect()
 }
 
-/// A text's trigrams, whatever the case of its letters.
-fn grams(text: &str) -> Vec<Gram> {
-    let characters: Vec<i64> = folded(text)
-        .chars()
-        .map(|character| i64::from(u32::from(character)))
-        .collect();
-    characters
-        .windows(3)
-        .map(|three| {
-            three
-                .iter()
-                .fold(0, |gram, character| gram << 21 | character)
-        })
-        .collect()
+/// What is looked up of a text, and where in it that stands, in characters.
+type Placed = (Gram, Range<usize>);
+
+/// A text's trigrams and ids' parts, whatever the case of its letters, both in the order in which they stand there.
+fn grams(text: &str) -> (Vec<Placed>, Vec<Placed>) {
+    let characters: Vec<char> = folded(text).chars().collect();
+    let threes = characters.windows(3).map(|three| {
+        let number = |character: &char| i64::from(u32::from(*character));
+        let gram = three.iter().map(number);
+        gram.fold(0, |gram, character| gram << CHARACTER_BITS | character)
+    });
+    let threes = (0..).zip(threes).map(|(at, gram)| (gram, at..at + 3));
+    let fours = (0..).zip(characters.windows(4));
+    let fours = fours.filter_map(|(at, four)| Some((part_of_id(four)?, at..at + 4)));
+    (threes.collect(), fours.collect())
 }
 
-/// Those of a text's trigrams that are looked up, each once and with its place in the text: all, or of a long text some
-/// from all over it. Those that overlap say in which order words stand, and a set costs less than a job that is looked
-/// at in vain.
-fn wanted_grams(text: &str) -> Vec<(Gram, usize)> {
-    let all = grams(text);
+/// Four letters and digits of ASCII with a digit among them as a number above those of trigrams. Of numbers, times and
+/// ids each three characters are in many jobs, which four are not.
+fn part_of_id(four: &[char]) -> Option<Gram> {
+    let is_part =
+        four.iter().all(char::is_ascii_alphanumeric) && four.iter().any(char::is_ascii_digit);
+    let number = |character: &char| Gram::from(u32::from(*character));
+    let part = four.iter().map(number);
+    is_part.then(|| PARTS_OF_IDS + part.fold(0, |part, character| part << 7 | character))
+}
+
+/// What of a text is looked up, each once and with its place in the text: its ids' parts and those trigrams that stand
+/// in none, all of them, or of a long text some from all over it. Those that overlap say in which order words stand, and
+/// a set costs less than a job that is looked at in vain.
+fn wanted_grams(text: &str) -> Vec<Placed> {
+    let (mut all, fours) = grams(text);
+    let stands_in = |(_, four): &Placed, three: &Range<usize>| {
+        four.start <= three.start && three.end <= four.end
+    };
+    all.retain(|(_, three)| !fours.iter().any(|four| stands_in(four, three)));
+    all.extend(fours);
+    all.sort_unstable_by_key(|(_, place)| place.start);
     let step = all.len().div_ceil(GRAMS_MAX).max(1);
-    let some = (0..).zip(all).step_by(step);
-    let mut some: Vec<(Gram, usize)> = some.map(|(at, gram)| (gram, at)).collect();
-    some.sort_unstable();
+    let mut some: Vec<Placed> = all.into_iter().step_by(step).collect();
+    some.sort_unstable_by_key(|(gram, place)| (*gram, place.start));
     some.dedup_by_key(|(gram, _)| *gram);
     some
 }
@@ -155,8 +184,11 @@ impl Block {
         jobs.dedup_by_key(|job| job.id);
         let mut block = Block::default();
         for (slot, job) in (0..).zip(jobs) {
-            let texts = grams(&job.title).into_iter().chain(grams(&job.source));
-            for gram in texts.chain(job.terms) {
+            let texts = [&job.title, &job.source].map(|text| {
+                let (threes, fours) = grams(text);
+                threes.into_iter().chain(fours).map(|(gram, _)| gram)
+            });
+            for gram in texts.into_iter().flatten().chain(job.terms) {
                 block.grams.entry(gram).or_default().insert(slot);
             }
             block.ids.push(job.id);
@@ -172,9 +204,54 @@ fn unreadable(what: &'static str, block: i64) -> StoreError {
     }
 }
 
-fn bitmap_bytes(mut slots: RoaringBitmap) -> Vec<u8> {
-    // What nearly all jobs have takes a few bytes so.
-    slots.optimize();
+/// A set of jobs as it is kept.
+#[derive(Debug)]
+struct Stored {
+    gram: Gram,
+    /// Of all of it.
+    bytes: usize,
+    /// Empty where it is large.
+    small: Vec<u8>,
+    /// Its pieces, or it itself as one.
+    large: Vec<(i64, Vec<u8>)>,
+}
+
+impl Stored {
+    fn of(gram: Gram, mut slots: RoaringBitmap) -> Stored {
+        // What nearly all jobs have takes a few bytes so.
+        slots.optimize();
+        let bytes = slots.serialized_size();
+        let (mut small, mut large) = (Vec::new(), Vec::new());
+        if bytes <= SMALL_BYTES {
+            small = bitmap_bytes(&slots);
+        } else if bytes <= WHOLE_BYTES {
+            large.push((WHOLE, bitmap_bytes(&slots)));
+        } else {
+            for number in 0..=slots.max().unwrap_or(0) / PIECE_SLOTS {
+                let mut piece = RoaringBitmap::new();
+                piece.insert_range(slots_of_piece(number));
+                piece &= &slots;
+                if !piece.is_empty() {
+                    piece.optimize();
+                    large.push((i64::from(number), bitmap_bytes(&piece)));
+                }
+            }
+        }
+        Stored {
+            gram,
+            bytes,
+            small,
+            large,
+        }
+    }
+}
+
+fn slots_of_piece(number: u32) -> Range<u32> {
+    let first = number.saturating_mul(PIECE_SLOTS);
+    first..first.saturating_add(PIECE_SLOTS)
+}
+
+fn bitmap_bytes(slots: &RoaringBitmap) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(slots.serialized_size());
     // Writing into a vector does not fail.
     let _ = slots.serialize_into(&mut bytes);

@@ -8,16 +8,15 @@ use serde_json::json;
 use sqlx::AnyConnection;
 
 use super::{
-    Block, Entry, Gram, PART_JOBS, SMALL_BYTES, TextBlockSizes, bitmap_bytes, part_bytes, terms,
-    unreadable,
+    Block, Entry, LAYOUT, PART_JOBS, Stored, TextBlockSizes, part_bytes, terms, unreadable,
 };
 use crate::store::{During, Statement, Store, StoreError, Write, write::Value};
 
 /// Rows of one write.
 const ROWS_MAX: usize = 512;
 /// Bytes of sets of one write, and what a set's row takes beside.
-const PIECE_BYTES: usize = 1 << 20;
-const ROW_BYTES: usize = PIECE_BYTES / ROWS_MAX;
+const WRITE_BYTES: usize = 1 << 20;
+const ROW_BYTES: usize = WRITE_BYTES / ROWS_MAX;
 /// Sets of a block that are read, or deleted, at a time.
 pub(super) const SETS_MAX: usize = 64;
 /// How long a replaced block stays for those who began to read before.
@@ -120,10 +119,10 @@ impl Store {
             return Ok(());
         };
         let sets = aside(move || {
-            let slots = block.grams.into_iter();
-            let slots = slots.map(|(gram, slots)| (gram, bitmap_bytes(slots)));
-            let mut sets: Vec<_> = slots.collect();
-            sets.sort_unstable();
+            let sets = block.grams.into_iter();
+            let sets = sets.map(|(gram, slots)| Stored::of(gram, slots));
+            let mut sets: Vec<_> = sets.collect();
+            sets.sort_unstable_by_key(|set| set.gram);
             sets
         });
         self.put_sets(id, sets.await).await?;
@@ -160,38 +159,31 @@ impl Store {
     }
 
     /// Writes sets of a block, so many at a time that no submit waits for long.
-    pub(super) async fn put_sets(
-        &self,
-        block: i64,
-        sets: Vec<(Gram, Vec<u8>)>,
-    ) -> Result<(), StoreError> {
-        let is_small = |slots: &[u8]| slots.len() <= SMALL_BYTES;
+    pub(super) async fn put_sets(&self, block: i64, sets: Vec<Stored>) -> Result<(), StoreError> {
         let mut bytes = 0;
-        let same_piece = |(_, set): &(Gram, Vec<u8>), _: &(Gram, Vec<u8>)| {
-            bytes += set.len() + ROW_BYTES;
-            let is_room = bytes < PIECE_BYTES;
+        let same_write = |set: &Stored, _: &Stored| {
+            bytes += set.bytes + ROW_BYTES;
+            let is_room = bytes < WRITE_BYTES;
             bytes = if is_room { bytes } else { 0 };
             is_room
         };
-        for some in sets.chunk_by(same_piece) {
-            let rows = some.iter().map(|(gram, slots)| {
-                let bytes = signed(slots.len());
-                let small = is_small(slots).then(|| slots.clone());
-                [
-                    block.into(),
-                    (*gram).into(),
-                    bytes.into(),
-                    small.unwrap_or_default().into(),
-                ]
+        for some in sets.chunk_by(same_write) {
+            let rows = some.iter().map(|set| {
+                let (bytes, small) = (signed(set.bytes), set.small.clone());
+                [block.into(), set.gram.into(), bytes.into(), small.into()]
             });
             let into = "text_gram (block, gram, bytes, slots)";
             self.write(insert(into, rows)).await?;
-            let large = some.iter().filter(|(_, slots)| !is_small(slots));
-            let large =
-                large.map(|(gram, slots)| [block.into(), (*gram).into(), slots.clone().into()]);
-            let large: Vec<[Value; 3]> = large.collect();
+            let large = some.iter().flat_map(|set| {
+                let large = set.large.iter();
+                large.map(|(piece, slots)| {
+                    let gram = set.gram.into();
+                    [block.into(), gram, (*piece).into(), slots.clone().into()]
+                })
+            });
+            let large: Vec<[Value; 4]> = large.collect();
             if !large.is_empty() {
-                let into = "text_gram_large (block, gram, slots)";
+                let into = "text_gram_large (block, gram, piece, slots)";
                 self.write(insert(into, large)).await?;
             }
         }
@@ -289,11 +281,12 @@ impl Write for BeginBlock {
 
     async fn apply(&self, connection: &mut AnyConnection) -> Result<i64, StoreError> {
         let (id,) = sqlx::query_as(
-            "INSERT INTO text_block (state, jobs, first_id, last_id) VALUES ('making', $1, $2, $3) RETURNING id",
+            "INSERT INTO text_block (state, jobs, first_id, last_id, layout) VALUES ('making', $1, $2, $3, $4) RETURNING id",
         )
         .bind(self.jobs)
         .bind(&self.first_id)
         .bind(&self.last_id)
+        .bind(LAYOUT)
         .fetch_one(connection)
         .await
         .during(self.operation())?;

@@ -5,6 +5,7 @@
 use std::{
     cmp::Reverse,
     collections::{BTreeSet, HashMap, VecDeque},
+    ops::Range,
     str::FromStr,
 };
 
@@ -13,12 +14,16 @@ use roaring::RoaringBitmap;
 use serde_json::json;
 use sqlx::{AnyConnection, AssertSqlSafe};
 
-use super::{Gram, ID_BYTES, PART_JOBS, part_ids, sets::Sets, unreadable, wanted_grams};
+use super::{
+    Gram, ID_BYTES, PART_JOBS, PIECE_SLOTS, part_ids,
+    sets::{Sets, Stretch},
+    unreadable, wanted_grams,
+};
 use crate::store::{Backend, During, StoreError};
 
 /// Blocks with so many jobs together are opened at first, then with so many times as many as were opened before.
-const OPENED_JOBS: i64 = 4_096;
-const OPENED_GROWTH: i64 = 512;
+const OPENED_JOBS: u64 = if cfg!(test) { 20 } else { 4_096 };
+const OPENED_GROWTH: u64 = if cfg!(test) { 2 } else { 512 };
 /// So many of a text's trigrams are asked for at first, the rarest.
 const RAREST_GRAMS: usize = 3;
 /// With so few sets to look up all are, and which of them are rare is seen anew.
@@ -26,17 +31,19 @@ const SORTED_MAX: usize = 512;
 /// So few jobs of a block are looked at rather than that more sets are read, which might leave some of them out.
 const FEW_MAX: u64 = 4;
 /// Nor are more sets read for what is in one job of so many or in more: a page of that is soon found.
-const RARE_JOBS: i64 = if cfg!(test) { 4 } else { 256 };
+const RARE_JOBS: u64 = if cfg!(test) { 4 } else { 256 };
 /// Bits of a slot's number beside its block's.
 const SLOT_BITS: u32 = 24;
 /// And so many blocks at a time at most.
 const OPENED_MAX: usize = 64;
 
-/// A block that was not opened yet.
+/// A block, or the older part of one, that was not opened yet.
 #[derive(Debug)]
 struct Closed {
     id: i64,
-    jobs: i64,
+    /// Slots from here on were opened, or are not wanted.
+    end: u32,
+    /// None of them is newer than this.
     last: JobId,
 }
 
@@ -55,15 +62,14 @@ pub(in crate::store) struct Hits {
     sets: Sets,
     grams: Vec<Gram>,
     /// Where in the text these stand.
-    places: Vec<usize>,
+    places: Vec<Range<usize>>,
     terms: Vec<Gram>,
     closed: VecDeque<Closed>,
     open: Vec<Open>,
-    /// Jobs of the blocks that were opened, and those of them that have every trigram.
-    seen: (i64, u64),
+    /// Jobs of what was opened, and those of them that have every trigram.
+    seen: (u64, u64),
     /// Known, and to be given once nothing that is newer can come.
     ready: BTreeSet<JobId>,
-    end: Option<JobId>,
 }
 
 impl Hits {
@@ -93,7 +99,7 @@ impl Hits {
             .bind(first)
             .bind(below)
             .bind(i32::from(!terms.is_empty()))
-            .fetch_one(connection)
+            .fetch_one(&mut *connection)
             .await
             .during("list blocks of texts")?;
         let rows: Vec<(i64, i64, String)> =
@@ -103,8 +109,19 @@ impl Hits {
             let last = JobId::from_str(&last).map_err(|_| unreadable("job id", id))?;
             match jobs {
                 0 => _ = waiting.insert(last),
-                _ => closed.push(Closed { id, jobs, last }),
+                _ => closed.push(Closed {
+                    id,
+                    end: u32::try_from(jobs).map_err(|_| unreadable("size", id))?,
+                    last,
+                }),
             }
+        }
+        if let Some(end) = end {
+            for block in closed.iter_mut().filter(|block| block.last >= end) {
+                block.end = slot_of(connection, block.id, end).await?;
+                block.last = end;
+            }
+            closed.retain(|block| block.end > 0);
         }
         closed.sort_unstable_by_key(|block| Reverse(block.last));
         let (grams, places) = wanted_grams(text).into_iter().unzip();
@@ -117,7 +134,6 @@ impl Hits {
             open: Vec::new(),
             seen: (0, 0),
             ready: BTreeSet::new(),
-            end,
         };
         Ok((hits, waiting))
     }
@@ -155,68 +171,96 @@ impl Hits {
         }
     }
 
-    /// Opens the next blocks, in which so many more may be found, or else those that have jobs as new as one: of each
-    /// only the jobs that have every trigram are kept.
+    /// Opens the next blocks, or pieces of them, in which so many more may be found, or else those that have jobs as new
+    /// as one: of each only the jobs that have every trigram are kept.
     async fn open_some(
         &mut self,
         connection: &mut AnyConnection,
         missing: u64,
         reached: Option<JobId>,
     ) -> Result<(), StoreError> {
-        let blocks = self.closed.iter().take(OPENED_MAX);
-        let blocks = if missing > 0 {
-            let mut left = OPENED_JOBS.max(self.seen.0.saturating_mul(OPENED_GROWTH));
-            if self.seen.1 > 0 {
-                let estimated = (missing as f64 / self.density()).ceil() as i64;
-                left = left.min(estimated.max(OPENED_JOBS));
+        let mut left = OPENED_JOBS.max(self.seen.0.saturating_mul(OPENED_GROWTH));
+        if self.seen.1 > 0 {
+            let estimated = (missing as f64 / self.density()).ceil() as u64;
+            left = left.min(estimated.max(OPENED_JOBS));
+        }
+        let mut opened: Vec<(Stretch, JobId)> = Vec::new();
+        while let Some(block) = self.closed.front().filter(|_| opened.len() < OPENED_MAX) {
+            let is_wanted = if missing > 0 {
+                left > 0
+            } else {
+                Some(block.last) >= reached
+            };
+            if !is_wanted {
+                break;
             }
-            let blocks = blocks.take_while(|block| {
-                let is_wanted = left > 0;
-                left -= block.jobs;
-                is_wanted
-            });
-            blocks.count()
-        } else {
-            let blocks = blocks.take_while(|block| Some(block.last) >= reached);
-            blocks.count()
-        };
-        let blocks: Vec<Closed> = self.closed.drain(..blocks).collect();
-        let ids: Vec<i64> = blocks.iter().map(|block| block.id).collect();
-        if self.seen.0 == 0 || ids.len() * self.grams.len() <= SORTED_MAX {
-            self.sort_grams(connection, &ids).await?;
+            let jobs = u32::try_from(left.max(1)).unwrap_or(u32::MAX);
+            let below = block.end.saturating_sub(jobs);
+            let slots = below - below % PIECE_SLOTS..block.end;
+            left = left.saturating_sub(slots.len() as u64);
+            let stretch = Stretch {
+                block: block.id,
+                slots,
+            };
+            opened.push((stretch, block.last));
+            self.closed.pop_front();
+        }
+        let stretches: Vec<Stretch> = opened.iter().map(|(stretch, _)| stretch.clone()).collect();
+        if self.seen.0 == 0 || stretches.len() * self.grams.len() <= SORTED_MAX {
+            self.sort_grams(connection, &stretches).await?;
         }
         let (rarest, others) = self.grams.split_at(RAREST_GRAMS.min(self.grams.len()));
         let first: Vec<Gram> = self.terms.iter().chain(rarest).copied().collect();
         let mut found = HashMap::new();
-        self.narrow(connection, &ids, &first, &mut found).await?;
-        // A number's trigrams are all of them in many jobs, and together in few.
-        let many = blocks.iter().filter(|block| {
-            let slots = found.get(&block.id).map_or(0, RoaringBitmap::len);
-            slots > FEW_MAX && slots < (block.jobs / RARE_JOBS).unsigned_abs()
+        self.narrow(connection, &stretches, &first, &mut found)
+            .await?;
+        // Trigrams may be in many jobs each, and together in few.
+        let many = stretches.iter().filter(|stretch| {
+            let slots = found.get(&stretch.block).map_or(0, RoaringBitmap::len);
+            slots > FEW_MAX && slots < stretch.slots.len() as u64 / RARE_JOBS
         });
-        let many: Vec<i64> = many.map(|block| block.id).collect();
+        let many: Vec<Stretch> = many.cloned().collect();
         if !others.is_empty() && !many.is_empty() {
             self.narrow(connection, &many, others, &mut found).await?;
         }
-        for block in blocks {
-            self.seen.0 += block.jobs;
-            let Some(mut slots) = found.remove(&block.id) else {
-                continue;
-            };
+        for (stretch, last) in &opened {
+            self.seen.0 += stretch.slots.len() as u64;
+            let slots = found.remove(&stretch.block).unwrap_or_default();
             self.seen.1 += slots.len();
-            if let Some(end) = self.end.filter(|end| *end <= block.last) {
-                let first = slot_of(connection, block.id, end).await?;
-                slots.remove_range(first..);
-            }
-            if !slots.is_empty() {
-                self.open.push(Open {
-                    id: block.id,
+            match self.open.iter_mut().find(|open| open.id == stretch.block) {
+                Some(open) => open.slots |= slots,
+                None if slots.is_empty() => {}
+                None => self.open.push(Open {
+                    id: stretch.block,
                     slots,
-                    last: block.last,
-                });
+                    last: *last,
+                }),
             }
         }
         self.open.sort_by_key(|block| Reverse(block.last));
+        let older = stretches.iter().filter(|stretch| stretch.slots.start > 0);
+        let newest = older.map(|stretch| (stretch.block, stretch.slots.start - 1));
+        self.close(connection, newest.collect()).await
+    }
+
+    /// Leaves blocks closed from slots on downwards.
+    async fn close(
+        &mut self,
+        connection: &mut AnyConnection,
+        newest: Vec<(i64, u32)>,
+    ) -> Result<(), StoreError> {
+        if newest.is_empty() {
+            return Ok(());
+        }
+        let lasts: HashMap<i64, JobId> = ids(connection, &newest).await?.into_iter().collect();
+        for (id, slot) in newest {
+            let last = *lasts
+                .get(&id)
+                .ok_or_else(|| unreadable("list of jobs", id))?;
+            let at = self.closed.partition_point(|block| block.last > last);
+            let end = slot + 1;
+            self.closed.insert(at, Closed { id, end, last });
+        }
         Ok(())
     }
 
@@ -224,9 +268,10 @@ impl Hits {
     async fn sort_grams(
         &mut self,
         connection: &mut AnyConnection,
-        blocks: &[i64],
+        stretches: &[Stretch],
     ) -> Result<(), StoreError> {
-        let sets = self.sets.read(connection, blocks, &self.grams).await?;
+        let blocks: Vec<i64> = stretches.iter().map(|stretch| stretch.block).collect();
+        let sets = self.sets.read(connection, &blocks, &self.grams).await?;
         let size = |at: usize| sets.iter().map(|sets| sets[at].bytes).sum::<u64>();
         let mut left: Vec<usize> = (0..self.grams.len()).collect();
         left.sort_by_cached_key(|at| size(*at));
@@ -234,35 +279,35 @@ impl Hits {
         while !left.is_empty() {
             // What overlaps with those before says little that is new.
             let is_apart = |at: &usize| {
-                let place = |at: &usize| self.places[*at];
-                sorted
-                    .iter()
-                    .all(|other| place(other).abs_diff(place(at)) >= 3)
+                let place = &self.places[*at];
+                let mut others = sorted.iter().map(|other| &self.places[*other]);
+                others.all(|other| other.end <= place.start || place.end <= other.start)
             };
             let next = left.iter().position(is_apart).unwrap_or(0);
             sorted.push(left.remove(next));
         }
         self.grams = sorted.iter().map(|at| self.grams[*at]).collect();
-        self.places = sorted.iter().map(|at| self.places[*at]).collect();
+        self.places = sorted.iter().map(|at| self.places[*at].clone()).collect();
         Ok(())
     }
 
-    /// Leaves of what was found in blocks, at first everything, those jobs that have some more trigrams or terms. Large
-    /// sets are read only of those of which small ones leave many.
+    /// Leaves of what was found in stretches of blocks, at first everything, those jobs that have some more trigrams or
+    /// terms. Large sets are read only of those of which small ones leave many.
     async fn narrow(
         &self,
         connection: &mut AnyConnection,
-        blocks: &[i64],
+        stretches: &[Stretch],
         grams: &[Gram],
         found: &mut HashMap<i64, RoaringBitmap>,
     ) -> Result<(), StoreError> {
         let mut unread = Vec::new();
-        let all = self.sets.read(connection, blocks, grams).await?;
-        for (block, sets) in blocks.iter().zip(&all) {
+        let blocks: Vec<i64> = stretches.iter().map(|stretch| stretch.block).collect();
+        let all = self.sets.read(connection, &blocks, grams).await?;
+        for (stretch, sets) in stretches.iter().zip(&all) {
             let small = sets.iter().filter_map(|set| set.slots.as_deref());
-            let left = common(small.chain(found.get(block)));
+            let left = common(small.chain(found.get(&stretch.block)), &stretch.slots);
             // Not of what the filter alone admits: most of that may be without the text.
-            let is_text = found.contains_key(block)
+            let is_text = found.contains_key(&stretch.block)
                 || grams
                     .iter()
                     .zip(sets)
@@ -272,16 +317,18 @@ impl Hits {
             if !left.as_ref().is_some_and(is_few) {
                 let large = grams.iter().zip(sets);
                 let large = large.filter(|(_, set)| set.slots.is_none());
-                unread.extend(large.map(|(gram, _)| (*block, *gram)));
+                unread.extend(large.map(|(gram, set)| (stretch, *gram, set)));
             }
             if let Some(left) = left {
-                found.insert(*block, left);
+                found.insert(stretch.block, left);
             }
         }
-        for (block, large) in self.sets.read_large(connection, &unread).await? {
-            let large = large.iter().map(AsRef::as_ref);
-            if let Some(left) = common(large.chain(found.get(&block))) {
-                found.insert(block, left);
+        let mut large = self.sets.read_large(connection, &unread).await?;
+        for stretch in stretches {
+            let large = large.remove(&stretch.block).unwrap_or_default();
+            let before = found.get(&stretch.block);
+            if let Some(left) = common(large.iter().chain(before), &stretch.slots) {
+                found.insert(stretch.block, left);
             }
         }
         Ok(())
@@ -318,12 +365,17 @@ impl Hits {
     }
 }
 
-/// Jobs that are in each of several sets; none without a set.
-fn common<'a>(sets: impl IntoIterator<Item = &'a RoaringBitmap>) -> Option<RoaringBitmap> {
+/// Jobs of some slots that are in each of several sets; none without a set.
+fn common<'a>(
+    sets: impl IntoIterator<Item = &'a RoaringBitmap>,
+    slots: &Range<u32>,
+) -> Option<RoaringBitmap> {
     let mut sets: Vec<&RoaringBitmap> = sets.into_iter().collect();
     sets.sort_by_key(|set| set.len());
     let (first, others) = sets.split_first()?;
     let mut all = (*first).clone();
+    all.remove_range(..slots.start);
+    all.remove_range(slots.end..);
     for set in others {
         if all.is_empty() {
             break;

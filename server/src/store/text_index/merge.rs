@@ -10,7 +10,7 @@ use model::JobId;
 use roaring::RoaringBitmap;
 
 use super::{
-    Gram, TextBlockSizes, bitmap, bitmap_bytes,
+    Gram, Stored, TextBlockSizes, bitmap,
     build::{FinishBlock, SETS_MAX, aside, signed},
     part_ids,
 };
@@ -59,12 +59,12 @@ impl Store {
                 break;
             }
             let merging = merging.clone();
-            let rows = aside(move || {
+            let merged = aside(move || {
                 let sets = sets.into_iter();
-                let rows = sets.map(|(gram, sets)| (gram, bitmap_bytes(merging.merged(sets))));
-                rows.collect()
+                let sets = sets.map(|(gram, sets)| Stored::of(gram, merging.merged(sets)));
+                sets.collect()
             });
-            self.put_sets(block, rows.await).await?;
+            self.put_sets(block, merged.await).await?;
         }
         let finished = FinishBlock {
             block,
@@ -166,7 +166,7 @@ impl Source {
             "SELECT small.gram, COALESCE(large.slots, small.slots)
              FROM (SELECT gram, slots FROM text_gram WHERE block = $1 AND gram > $2 ORDER BY gram LIMIT $3) AS small
              LEFT JOIN text_gram_large AS large ON large.block = $1 AND large.gram = small.gram
-             ORDER BY small.gram",
+             ORDER BY small.gram, large.piece",
         )
         .bind(self.block)
         .bind(self.after)
@@ -174,11 +174,15 @@ impl Source {
         .fetch_all(&store.read)
         .await
         .during("read a block of texts")?;
-        self.is_whole = rows.len() < SETS_MAX;
         for (gram, slots) in rows {
+            let slots = bitmap(self.block, &slots)?;
+            match self.sets.back_mut() {
+                Some((last, set)) if *last == gram => *set |= slots,
+                _ => self.sets.push_back((gram, slots)),
+            }
             self.after = gram;
-            self.sets.push_back((gram, bitmap(self.block, &slots)?));
         }
+        self.is_whole = self.sets.len() < SETS_MAX;
         Ok(())
     }
 

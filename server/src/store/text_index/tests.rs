@@ -132,7 +132,10 @@ async fn blocks_find_what_a_walk_finds() {
         sizes.len() < 12 && sizes[sizes.len() - 1].0 > 150,
         "{sizes:?}"
     );
-    assert!(count_of(&store, "text_gram_large").await > 0);
+    for some in ["piece = -1", "piece > 3"] {
+        let large = format!("text_gram_large WHERE {some}");
+        assert!(count_of(&store, &large).await > 0, "{some}");
+    }
     let mut filters = Vec::new();
     for text in WORDS.into_iter().chain([
         "HARBOUR ärger",
@@ -178,7 +181,7 @@ async fn blocks_find_what_a_walk_finds() {
     }
     for filter in filters {
         let expected = walked(&store, &filter).await;
-        for limit in [23, 300] {
+        for limit in [4, 23, 300] {
             assert_eq!(
                 paged(&store, &filter, limit).await,
                 expected,
@@ -272,10 +275,10 @@ async fn what_a_crash_left_is_cleared_away() {
     index(&store, 0).await;
     // Begun, and not finished.
     for statement in [
-        "INSERT INTO text_block (state, jobs, first_id, last_id) VALUES ('making', 1, '0', 'f')",
+        "INSERT INTO text_block (state, jobs, first_id, last_id, layout) VALUES ('making', 1, '0', 'f', 1)",
         "INSERT INTO text_gram (block, gram, bytes, slots) SELECT id, 7, bytes, slots FROM text_block CROSS JOIN
              (SELECT bytes, slots FROM text_gram LIMIT 1) AS other WHERE state = 'making'",
-        "INSERT INTO text_gram_large (block, gram, slots) SELECT id, 7, slots FROM text_block CROSS JOIN
+        "INSERT INTO text_gram_large (block, gram, piece, slots) SELECT id, 7, -1, slots FROM text_block CROSS JOIN
              (SELECT slots FROM text_gram LIMIT 1) AS other WHERE state = 'making'",
     ] {
         sqlx::query(statement).execute(&store.write).await.unwrap();
@@ -326,6 +329,22 @@ async fn a_block_that_was_taken_for_left_over_does_not_count() {
     );
 }
 
+#[test]
+fn numbers_and_ids_are_looked_up_by_four_characters() {
+    let places = |text: &str| {
+        let mut places: Vec<_> = wanted_grams(text).into_iter().collect();
+        places.sort_unstable_by_key(|(_, place)| place.start);
+        let text: Vec<char> = text.chars().collect();
+        let places = places.into_iter();
+        let places = places.map(|(_, place)| text[place].iter().collect());
+        places.collect::<Vec<String>>()
+    };
+    assert_eq!(places("1234567"), ["1234", "2345", "3456", "4567"]);
+    assert_eq!(places("clip 12"), ["cli", "lip", "ip ", "p 1", " 12"]);
+    assert_eq!(places("Äb7f0-é"), ["Äb7", "b7f0", "f0-", "0-é"]);
+    assert_eq!(places("ab7f0"), ["ab7f", "b7f0"]);
+}
+
 proptest! {
     #[test]
     fn merged_blocks_say_what_a_block_of_all_says(texts in prop::collection::vec(("[aäB ]{0,6}", "[aäB ]{0,6}"), 0..40), at in 0..40_usize) {
@@ -344,10 +363,11 @@ proptest! {
     }
 
     #[test]
-    fn a_text_has_the_trigrams_of_what_it_holds(before in ".{0,5}", text in ".{3,30}", after in ".{0,5}") {
+    fn a_text_has_the_trigrams_of_what_it_holds(before in "(.|[0-9a]){0,5}", text in ".{3,30}|[0-9a-d.]{3,30}", after in "(.|[0-9a]){0,5}") {
         let whole = format!("{before}{text}{after}");
         prop_assert!(folded(&whole).contains(&folded(&text)));
-        let held = grams(&whole);
-        prop_assert!(wanted_grams(&text).iter().all(|(gram, _)| held.contains(gram)));
+        let (threes, fours) = grams(&whole);
+        let is_held = |gram: &Gram| threes.iter().chain(&fours).any(|(held, _)| held == gram);
+        prop_assert!(wanted_grams(&text).iter().all(|(gram, _)| is_held(gram)));
     }
 }
