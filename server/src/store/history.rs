@@ -5,6 +5,9 @@ use sqlx::AnyConnection;
 
 use super::{During, Statement, Store, StoreError, Write, count};
 
+/// A day in milliseconds.
+const DAY_MS: i64 = 86_400_000;
+
 impl Store {
     /// The greatest id of an execution's events; 0 when there are none.
     pub async fn history_last_id(&self, arn: &str) -> Result<i64, StoreError> {
@@ -106,37 +109,39 @@ impl Store {
 }
 
 impl Store {
-    /// Executions whose whole history is here and that ended longer ago than their pipeline keeps histories, with the
-    /// ARN after `after`, in that order, at most `limit`.
+    /// Executions whose whole history is here and that ended longer ago than their pipeline keeps histories: when and
+    /// which, after another one, in that order, at most `limit`. What no pipeline's policy reaches is not looked at.
     pub async fn histories_outdated(
         &self,
         now_ms: i64,
-        after: &str,
+        after: &(i64, String),
         limit: u32,
-    ) -> Result<Vec<String>, StoreError> {
-        // Without a policy there is nothing to look for, and every execution to look at.
-        let (policies,): (i64,) =
-            sqlx::query_as("SELECT COUNT(*) FROM pipeline_setting WHERE retain_days IS NOT NULL")
+    ) -> Result<Vec<(i64, String)>, StoreError> {
+        let operation = "find outdated histories";
+        let (shortest,): (Option<i64>,) =
+            sqlx::query_as("SELECT CAST(MIN(retain_days) AS BIGINT) FROM pipeline_setting")
                 .fetch_one(&self.read)
                 .await
-                .during("find outdated histories")?;
-        if policies == 0 {
+                .during(operation)?;
+        let Some(shortest) = shortest else {
             return Ok(Vec::new());
-        }
-        let rows: Vec<(String,)> = sqlx::query_as(
-            "SELECT e.arn FROM execution AS e JOIN job AS j ON j.id = e.job_id
+        };
+        sqlx::query_as(
+            "SELECT e.ended_at_ms, e.arn FROM execution AS e JOIN job AS j ON j.id = e.job_id
              JOIN pipeline_setting AS s ON s.pipeline = j.pipeline
-             WHERE e.archived = 0 AND e.history_complete = 1 AND s.retain_days IS NOT NULL
-                 AND e.ended_at_ms < $1 - s.retain_days * 86400000 AND e.arn > $2
-             ORDER BY e.arn LIMIT $3",
+             WHERE e.archived = 0 AND e.history_complete = 1 AND e.ended_at_ms < $1 - s.retain_days * $2
+                 AND e.ended_at_ms < $3 AND (e.ended_at_ms, e.arn) > ($4, $5)
+             ORDER BY e.ended_at_ms, e.arn LIMIT $6",
         )
         .bind(now_ms)
-        .bind(after)
+        .bind(DAY_MS)
+        .bind(now_ms.saturating_sub(shortest.saturating_mul(DAY_MS)))
+        .bind(after.0)
+        .bind(&after.1)
         .bind(i64::from(limit))
         .fetch_all(&self.read)
         .await
-        .during("find outdated histories")?;
-        Ok(rows.into_iter().map(|(arn,)| arn).collect())
+        .during(operation)
     }
 
     /// Bytes of an execution's events.
@@ -246,13 +251,17 @@ impl Write for AddHistory {
 mod tests {
     use serde_json::json;
 
+    use super::DAY_MS;
     use crate::store::{
         NewExecution,
         outbox::testing::submit,
         testing::{on_each_database, store},
     };
 
-    on_each_database!(events_are_kept_once_and_in_order,);
+    on_each_database!(
+        events_are_kept_once_and_in_order,
+        each_pipeline_s_old_histories_are_found_once,
+    );
 
     async fn events_are_kept_once_and_in_order() {
         let (_folder, store) = store().await;
@@ -270,5 +279,51 @@ mod tests {
             [json!({"id": 1}), json!({"id": 2})]
         );
         assert_eq!(store.add_history("arn:nobody's", &events).await.unwrap(), 0);
+    }
+
+    async fn each_pipeline_s_old_histories_are_found_once() {
+        let (_folder, store) = store().await;
+        let mut expected = Vec::new();
+        for at in 0..30_i64 {
+            let job = submit(&store, at.unsigned_abs()).await;
+            let arn = format!("arn:{}", at * 7 % 30);
+            let execution = NewExecution::new(job, &arn, 1, 2);
+            store.started(None, &execution, 2).await.unwrap();
+            let (pipeline, days) = [("day", 1), ("week", 7), ("kept", 10_000)][at as usize % 3];
+            // Some ended at the same moment; the last of a day's and a week's are not old enough.
+            let over_ms = 7 - at / 6 * 2;
+            let ended_at_ms = 7 - over_ms - days * DAY_MS;
+            for text in [
+                format!("UPDATE job SET pipeline = '{pipeline}' WHERE id = '{job}'"),
+                format!(
+                    "UPDATE execution SET ended_at_ms = {ended_at_ms}, history_complete = 1
+                     WHERE arn = '{arn}'"
+                ),
+            ] {
+                let change = sqlx::query(sqlx::AssertSqlSafe(text));
+                change.execute(&store.write).await.unwrap();
+            }
+            if pipeline != "kept" && over_ms > 0 {
+                expected.push((ended_at_ms, arn));
+            }
+        }
+        expected.sort();
+        assert!(expected.len() > 10);
+        let first = (i64::MIN, String::new());
+        let all = store.histories_outdated(7, &first, 99).await.unwrap();
+        assert_eq!(all, []);
+        for (pipeline, days) in [("day", Some(1)), ("week", Some(7)), ("kept", None)] {
+            store.set_pipeline(pipeline, None, days).await.unwrap();
+        }
+        for limit in [1, 4, 99] {
+            let (mut found, mut after) = (Vec::new(), first.clone());
+            loop {
+                let some = store.histories_outdated(7, &after, limit).await.unwrap();
+                let Some(last) = some.last() else { break };
+                after = last.clone();
+                found.extend(some);
+            }
+            assert_eq!(found, expected, "by {limit}");
+        }
     }
 }

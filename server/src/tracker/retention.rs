@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::Serialize;
 
-use super::{Pause, StoreResult};
+use super::Pause;
 use crate::{
     clock,
     control::{
@@ -41,14 +41,15 @@ pub(super) async fn run(control: Control) {
 
 /// Archives every outdated history, one broken one beside the others. Answers the first failure.
 pub(super) async fn round(control: &Control, now_ms: i64) -> Result<(), Failure> {
-    let mut after = String::new();
+    let mut after = (i64::MIN, String::new());
     let mut first = Ok(());
     loop {
-        let arns = outdated(control, now_ms, &after).await?;
-        let Some(last) = arns.last().cloned() else {
+        let outdated = control.store.histories_outdated(now_ms, &after, PAGE);
+        let outdated = outdated.await?;
+        let Some(last) = outdated.last().cloned() else {
             return first;
         };
-        for arn in &arns {
+        for (_, arn) in &outdated {
             if control.ending.is_cancelled() {
                 return first;
             }
@@ -59,10 +60,6 @@ pub(super) async fn round(control: &Control, now_ms: i64) -> Result<(), Failure>
         }
         after = last;
     }
-}
-
-async fn outdated(control: &Control, now_ms: i64, after: &str) -> StoreResult<Vec<String>> {
-    control.store.histories_outdated(now_ms, after, PAGE).await
 }
 
 /// Moves one history.
