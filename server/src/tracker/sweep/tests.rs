@@ -255,11 +255,10 @@ async fn the_store_equals_the_truth_after_one_sweep() {
     }
     events.sort_by_key(|(place, _)| *place);
     println!("{count} executions, {} events came", events.len());
-    control
-        .store
-        .learn(started, Vec::new(), 1_000)
-        .await
-        .unwrap();
+    for some in started.chunks(500) {
+        let learnt = control.store.learn(some.to_vec(), Vec::new(), 1_000);
+        learnt.await.unwrap();
+    }
     let intake = Intake::new(control.clone());
     for some in events.chunks(500) {
         let some = some.iter().map(|(_, event)| event.clone()).collect();
