@@ -24,6 +24,8 @@ const LOOKS_NEXT: u32 = 500;
 const LOOKS_GROWTH: u32 = 2;
 /// More than are wanted, as what comes next may yield less than what came before.
 const LOOKS_MARGIN: f64 = 1.1;
+/// Jobs that are looked at at once where there is no index, at most.
+const WALKED_MAX: u32 = 8_192;
 /// Jobs that the index is asked for at once, at most.
 const HITS_MAX: u32 = 2_000;
 
@@ -206,6 +208,16 @@ impl<T: Listed> Search<'_, T> {
         Ok(false)
     }
 
+    /// Looks at every job that the rest of the filter admits: what there is without an index. A common text's page ends
+    /// soon all the same, and a rare one's takes no more memory.
+    async fn by_walk(&mut self) -> Result<(), StoreError> {
+        let mut jobs = LOOKS_NEXT;
+        while !self.by_filter(jobs).await? {
+            jobs = (jobs * LOOKS_GROWTH).min(WALKED_MAX);
+        }
+        Ok(())
+    }
+
     /// Looks at the next jobs in which the index has the text, about so many of them. True when there is nothing left
     /// to do.
     async fn by_index(&mut self, jobs: u32) -> Result<bool, StoreError> {
@@ -219,7 +231,9 @@ impl<T: Listed> Search<'_, T> {
             since.clone(),
             self.end,
         );
-        let (mut hits, waiting) = hits.await?;
+        let Some((mut hits, waiting)) = hits.await? else {
+            return self.by_walk().await.map(|()| true);
+        };
         let mut waiting: VecDeque<T> = self.waiting(&waiting).await?.into();
         let mut looked = 0;
         // Some of what the index finds is not what is wanted.

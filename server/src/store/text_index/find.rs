@@ -32,6 +32,9 @@ const SORTED_MAX: usize = 512;
 const FEW_MAX: u64 = 4;
 /// Nor are more sets read for what is in one job of so many or in more: a page of that is soon found.
 const RARE_JOBS: u64 = if cfg!(test) { 4 } else { 256 };
+/// So many jobs that are in no block are looked at one by one. More are there when a new version makes all blocks anew,
+/// and for a moment after as many were submitted.
+pub(in crate::store) const WAITING_MAX: i64 = if cfg!(test) { 1_000 } else { 50_000 };
 /// Bits of a slot's number beside its block's.
 const SLOT_BITS: u32 = 24;
 /// And so many blocks at a time at most.
@@ -75,7 +78,7 @@ pub(in crate::store) struct Hits {
 impl Hits {
     /// Of those that have also certain terms, from an id on, exclusively, down to another. Gives also the jobs that are
     /// in no block yet as they are, which have to be looked at one by one: both are of one moment, so that none is
-    /// missed that moves from one to the other.
+    /// missed that moves from one to the other. None where too many are in no block.
     pub(in crate::store) async fn begin(
         connection: &mut AnyConnection,
         sets: Sets,
@@ -83,7 +86,7 @@ impl Hits {
         terms: &[Gram],
         since: Option<String>,
         end: Option<JobId>,
-    ) -> Result<(Hits, BTreeSet<JobId>), StoreError> {
+    ) -> Result<Option<(Hits, BTreeSet<JobId>)>, StoreError> {
         let first = since.unwrap_or_default();
         let below = end.map_or_else(|| "g".to_owned(), |end| end.to_string());
         let backend = Backend::of(connection);
@@ -92,18 +95,23 @@ impl Hits {
         let query = format!(
             "SELECT {rows} FROM (
                  SELECT id, jobs, last_id FROM text_block WHERE state = 'current' AND last_id >= $1 AND first_id < $2
-                 UNION ALL SELECT 0, 0, job_id FROM text_queue
-                     WHERE number > 0 AND job_id >= $1 AND job_id < $2 AND text_known <= $3) AS block"
+                 UNION ALL SELECT * FROM (SELECT 0, 0, job_id FROM text_queue WHERE number > 0
+                     AND job_id >= $1 AND job_id < $2 AND text_known <= $3 LIMIT $4) AS waiting) AS block"
         );
         let (rows,): (String,) = sqlx::query_as(AssertSqlSafe(query))
             .bind(first)
             .bind(below)
             .bind(i32::from(!terms.is_empty()))
+            .bind(WAITING_MAX + 1)
             .fetch_one(&mut *connection)
             .await
             .during("list blocks of texts")?;
         let rows: Vec<(i64, i64, String)> =
             serde_json::from_str(&rows).map_err(|_| unreadable("list of blocks", 0))?;
+        let waiting = rows.iter().filter(|(_, jobs, _)| *jobs == 0).count();
+        if waiting as i64 > WAITING_MAX {
+            return Ok(None);
+        }
         let (mut waiting, mut closed) = (BTreeSet::new(), Vec::new());
         for (id, jobs, last) in rows {
             let last = JobId::from_str(&last).map_err(|_| unreadable("job id", id))?;
@@ -135,7 +143,7 @@ impl Hits {
             seen: (0, 0),
             ready: BTreeSet::new(),
         };
-        Ok((hits, waiting))
+        Ok(Some((hits, waiting)))
     }
 
     /// The part of all jobs in which the text may stand, as far as blocks were opened.

@@ -5,10 +5,15 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::*;
-use crate::store::testing::{on_each_database, store};
+use crate::store::{
+    TextBlockSizes,
+    testing::{on_each_database, store},
+    text_index::find::WAITING_MAX,
+};
 
 on_each_database!(
     what_is_not_near_is_found_further_on,
+    all_jobs_are_looked_at_while_the_index_is_made,
     times_bound_a_search,
     a_text_is_found_as_it_stands_whatever_the_case_of_its_letters,
 );
@@ -76,6 +81,39 @@ async fn what_is_not_near_is_found_further_on() {
     assert_eq!(found(&store, &well, 9).await, [last, ids[2], ids[1]]);
     let failed = searched("harbour", Some(JobStatus::Failed));
     assert_eq!(found(&store, &failed, 99).await.len(), ids.len() / 100);
+}
+
+async fn all_jobs_are_looked_at_while_the_index_is_made() {
+    let (_folder, store) = store().await;
+    let ids = jobs(&store, WAITING_MAX as u64 + 30).await;
+    let searched = |text: &str, status| JobFilter {
+        text: Some(text.to_owned()),
+        status,
+        ..JobFilter::default()
+    };
+    let rare = [&ids[ids.len() - 1..], &[ids[2], ids[1], ids[0]]].concat();
+    for _ in 0..2 {
+        let zeppelins = searched("zeppelin", None);
+        assert_eq!(found(&store, &zeppelins, 9).await, rare);
+        let common = found(&store, &searched("HARBOUR", None), 3).await;
+        let newest = ids.iter().rev().skip(1).take(3);
+        assert!(common.iter().eq(newest), "{common:?}");
+        let failed = searched("harbour", Some(JobStatus::Failed));
+        let failed = found(&store, &failed, 99).await.len();
+        assert_eq!(failed, ids.len() / 100);
+        let running = searched("harbour", Some(JobStatus::Running));
+        assert_eq!(found(&store, &running, 9).await, []);
+        assert_eq!(found(&store, &searched("Ärger", None), 9).await, []);
+        // And the same once it is.
+        let sizes = TextBlockSizes::default();
+        while store.index_texts(sizes, 0).await.unwrap() {}
+    }
+    assert!(
+        !store
+            .texts_wait(TextBlockSizes::default(), 0)
+            .await
+            .unwrap()
+    );
 }
 
 async fn times_bound_a_search() {
