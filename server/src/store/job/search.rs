@@ -20,6 +20,8 @@ use crate::store::{
 const LOOKS_FIRST: u32 = 64;
 /// Jobs that are looked at next at most, by whichever way.
 const LOOKS_NEXT: u32 = 500;
+/// Fewer are not worth a further time.
+const LOOKS_MIN: u32 = 8;
 /// And how many times as many each further time.
 const LOOKS_GROWTH: u32 = 2;
 /// More than are wanted, as what comes next may yield less than what came before.
@@ -236,15 +238,20 @@ impl<T: Listed> Search<'_, T> {
         };
         let mut waiting: VecDeque<T> = self.waiting(&waiting).await?.into();
         let mut looked = 0;
-        // Some of what the index finds is not what is wanted.
-        let mut page = f64::from(self.left()) * LOOKS_MARGIN;
+        let before = self.count();
+        // What the index finds is seldom not what is wanted; then some more are asked for, and ever more.
+        let mut page = self.left();
         loop {
+            let way = Way {
+                looked,
+                found: self.count() - before,
+            };
             let asked = match self.terms {
-                Some(_) => page.ceil() as u32,
+                Some(_) => way.looks_for(self.left()).max(LOOKS_MIN).min(page),
                 None => jobs,
             };
             let asked = asked.min(HITS_MAX);
-            page *= 2.0;
+            page = page.saturating_mul(LOOKS_GROWTH);
             let next = hits.next(&mut self.connection, asked as usize).await?;
             // No surer than a page: what the filter admits may be otherwise.
             self.guess = Way {

@@ -48,6 +48,8 @@ struct Closed {
     end: u32,
     /// None of them is newer than this.
     last: JobId,
+    /// Whether that is not known better than of the whole block: it is looked up with what was opened of it.
+    is_rest: bool,
 }
 
 /// A block with the jobs of it that are still to be given.
@@ -121,6 +123,7 @@ impl Hits {
                     id,
                     end: u32::try_from(jobs).map_err(|_| unreadable("size", id))?,
                     last,
+                    is_rest: false,
                 }),
             }
         }
@@ -160,22 +163,24 @@ impl Hits {
         loop {
             let reached = self.open.iter().map(|block| block.last).max();
             let unopened = self.closed.front().map(|block| block.last);
-            // Where the open ones have too few, more are opened first: so all of these are looked up at once.
-            let found: u64 = self.open.iter().map(|block| block.slots.len()).sum();
-            let missing = (jobs as u64).saturating_sub(found + self.ready.len() as u64);
-            if unopened.is_some() && (missing > 0 || unopened >= reached) {
-                self.open_some(connection, missing, reached).await?;
-                continue;
-            }
             let Some(newest) = reached.max(unopened) else {
                 return Ok(std::mem::take(&mut self.ready).into_iter().rev().collect());
             };
+            let is_known = self.closed.front().is_none_or(|block| !block.is_rest);
             let known = self.ready.range(newest..).count();
-            if known >= jobs.max(1) || reached.is_none() {
+            if is_known && known >= jobs.max(1) {
                 let given = self.ready.split_off(&newest);
                 return Ok(given.into_iter().rev().collect());
             }
-            self.look_up(connection, jobs.max(1) - known).await?;
+            // Where the open ones have too few, more are opened first: so all of these are looked up at once.
+            let found: u64 = self.open.iter().map(|block| block.slots.len()).sum();
+            let missing = (jobs as u64).saturating_sub(found + self.ready.len() as u64);
+            if unopened.is_some() && (missing > 0 || is_known && unopened >= reached) {
+                self.open_some(connection, missing, reached).await?;
+                continue;
+            }
+            let unknown = jobs.max(1).saturating_sub(known);
+            self.look_up(connection, unknown).await?;
         }
     }
 
@@ -246,28 +251,15 @@ impl Hits {
             }
         }
         self.open.sort_by_key(|block| Reverse(block.last));
-        let older = stretches.iter().filter(|stretch| stretch.slots.start > 0);
-        let newest = older.map(|stretch| (stretch.block, stretch.slots.start - 1));
-        self.close(connection, newest.collect()).await
-    }
-
-    /// Leaves blocks closed from slots on downwards.
-    async fn close(
-        &mut self,
-        connection: &mut AnyConnection,
-        newest: Vec<(i64, u32)>,
-    ) -> Result<(), StoreError> {
-        if newest.is_empty() {
-            return Ok(());
-        }
-        let lasts: HashMap<i64, JobId> = ids(connection, &newest).await?.into_iter().collect();
-        for (id, slot) in newest {
-            let last = *lasts
-                .get(&id)
-                .ok_or_else(|| unreadable("list of jobs", id))?;
-            let at = self.closed.partition_point(|block| block.last > last);
-            let end = slot + 1;
-            self.closed.insert(at, Closed { id, end, last });
+        for (stretch, last) in opened.into_iter().rev() {
+            if stretch.slots.start > 0 {
+                self.closed.push_front(Closed {
+                    id: stretch.block,
+                    end: stretch.slots.start,
+                    last,
+                    is_rest: true,
+                });
+            }
         }
         Ok(())
     }
@@ -342,7 +334,8 @@ impl Hits {
         Ok(())
     }
 
-    /// Learns the next ids of the newest open blocks, and closes those that have no more.
+    /// Learns the next ids of the newest open blocks, and closes those that have no more; and of those that are not
+    /// opened to their end how new the rest is.
     async fn look_up(
         &mut self,
         connection: &mut AnyConnection,
@@ -361,12 +354,33 @@ impl Hits {
                 break;
             }
         }
-        for (id, job) in ids(connection, &wanted).await? {
+        // Of a block that is not opened to its end the newest job that is left is older than those of it above.
+        let mut rests = HashMap::new();
+        for block in self.closed.iter().filter(|block| block.is_rest) {
+            wanted.push((block.id, block.end - 1));
+            rests.insert(block.id, block.last);
+        }
+        let found = ids(connection, &wanted).await?;
+        for (id, job) in &found {
+            if let Some(last) = rests.get_mut(id) {
+                *last = (*last).min(*job);
+            }
+        }
+        for (id, job) in found {
+            if rests.get(&id) == Some(&job) {
+                continue;
+            }
             let block = self.open.iter_mut().find(|block| block.id == id);
             let block = block.ok_or_else(|| unreadable("list of jobs", id))?;
             block.last = block.last.min(job);
             self.ready.insert(job);
         }
+        for block in self.closed.iter_mut().filter(|block| block.is_rest) {
+            block.is_rest = false;
+            block.last = rests.remove(&block.id).unwrap_or(block.last);
+        }
+        let closed = self.closed.make_contiguous();
+        closed.sort_by_key(|block| Reverse(block.last));
         self.open.retain(|block| !block.slots.is_empty());
         self.open.sort_by_key(|block| Reverse(block.last));
         Ok(())
