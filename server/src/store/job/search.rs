@@ -264,10 +264,8 @@ impl<T: Listed> Search<'_, T> {
             };
             looked += u32::try_from(next.len()).unwrap_or(u32::MAX);
             let listing = self.among(next.iter());
-            let text = listing.text(
-                &format!("SELECT {} FROM job", T::COLUMNS),
-                &by_id(next.len().try_into().unwrap_or(u32::MAX)),
-            );
+            // The same text however many they are, so that it is planned once.
+            let text = listing.text(&format!("SELECT {} FROM job", T::COLUMNS), "");
             let mut found = T::fetch(listing, &mut self.connection, text).await?;
             found.retain(|job| self.holds(job));
             let newer = waiting.iter().take_while(|job| job.id() >= last).count();
