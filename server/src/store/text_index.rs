@@ -1,8 +1,9 @@
-//! The index of texts: which jobs have three characters (a trigram) in their title or source, or four of a number or an
-//! id, block of jobs by block, in the same way on both databases. A submit only puts its job into a queue; [`build`] makes blocks of those that
-//! wait and [`merge`] larger blocks of smaller ones, beside everything else; [`find`] reads the queue and the blocks,
-//! newest first and no further than the page. Sets of jobs are Roaring bitmaps (<https://roaringbitmap.org>) of their
-//! numbers in the block, so that a text's trigrams are intersected and not walked.
+//! The index of texts: which jobs have three characters (a trigram) in their title or source, or four of a number or
+//! an id, block of jobs by block, in the same way on both databases. A submit only puts its job into a queue;
+//! [`build`] makes blocks of those that wait and [`merge`] larger blocks of smaller ones, beside everything else;
+//! [`find`] reads the queue and the blocks, newest first and no further than the page. Sets of jobs are Roaring
+//! bitmaps (<https://roaringbitmap.org>) of their numbers in the block, so that a text's trigrams are intersected and
+//! not walked.
 //!
 //! What a filter may ask for beside the text is intersected as well: the pipeline, and how a job ended.
 //!
@@ -28,8 +29,8 @@ pub(super) use sets::Sets;
 
 /// How many of a text's trigrams are looked up; the text itself is compared with what is found.
 const GRAMS_MAX: usize = 16;
-/// What blocks say, as [`grams`] and [`terms`] have it. Where it changes, a migration makes all of them
-/// anew, and this is raised.
+/// What blocks say, as [`grams`] and [`terms`] have it. Where that changes, a migration has all of them made anew, and
+/// this is raised.
 const LAYOUT: i64 = 1;
 /// Jobs in one row of `text_part`.
 const PART_JOBS: usize = 64;
@@ -112,10 +113,15 @@ fn part_of_id(four: &[char]) -> Option<Gram> {
 /// a set costs less than a job that is looked at in vain.
 fn wanted_grams(text: &str) -> Vec<Placed> {
     let (mut all, fours) = grams(text);
-    let stands_in = |(_, four): &Placed, three: &Range<usize>| {
-        four.start <= three.start && three.end <= four.end
+    // They come in order; a text may be as long as an address.
+    let begins_at = |at: usize| {
+        let found = fours.binary_search_by_key(&at, |(_, four)| four.start);
+        found.is_ok()
     };
-    all.retain(|(_, three)| !fours.iter().any(|four| stands_in(four, three)));
+    let stands_in_one = |three: &Range<usize>| {
+        begins_at(three.start) || three.start > 0 && begins_at(three.start - 1)
+    };
+    all.retain(|(_, three)| !stands_in_one(three));
     all.extend(fours);
     all.sort_unstable_by_key(|(_, place)| place.start);
     let step = all.len().div_ceil(GRAMS_MAX).max(1);

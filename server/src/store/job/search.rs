@@ -20,10 +20,10 @@ use crate::store::{
 const LOOKS_FIRST: u32 = 64;
 /// Jobs that are looked at next at most, by whichever way.
 const LOOKS_NEXT: u32 = 500;
-/// Fewer are not worth a further time.
-const LOOKS_MIN: u32 = 8;
 /// And how many times as many each further time.
 const LOOKS_GROWTH: u32 = 2;
+/// Fewer of the index's are not worth a further time.
+const LOOKS_MIN: u32 = 8;
 /// More than are wanted, as what comes next may yield less than what came before.
 const LOOKS_MARGIN: f64 = 1.1;
 /// Jobs that are looked at at once where there is no index, at most.
@@ -239,7 +239,8 @@ impl<T: Listed> Search<'_, T> {
         let mut waiting: VecDeque<T> = self.waiting(&waiting).await?.into();
         let mut looked = 0;
         let before = self.count();
-        // What the index finds is seldom not what is wanted; then some more are asked for, and ever more.
+        // What the index finds is mostly what is wanted. Where it is not, so many more are asked for as are missing, as
+        // far as the last ones tell.
         let mut page = self.left();
         loop {
             let way = Way {

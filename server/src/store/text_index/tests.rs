@@ -332,7 +332,7 @@ async fn a_block_that_was_taken_for_left_over_does_not_count() {
 #[test]
 fn numbers_and_ids_are_looked_up_by_four_characters() {
     let places = |text: &str| {
-        let mut places: Vec<_> = wanted_grams(text).into_iter().collect();
+        let mut places = wanted_grams(text);
         places.sort_unstable_by_key(|(_, place)| place.start);
         let text: Vec<char> = text.chars().collect();
         let places = places.into_iter();
