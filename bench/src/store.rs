@@ -22,7 +22,7 @@ const JOBS: u64 = 1_000_000;
 /// The databases: with a million jobs, and with those only that are submitted.
 const FILLED: &str = "gantry_bench_filled";
 const EMPTY: &str = "gantry_bench_empty";
-const USAGE: &str = "store [--jobs JOBS] [--database POSTGRES_URL] [--filled URL] [--data FOLDER] [--programs FOLDER] [--only lists|accepting|submit]";
+const USAGE: &str = "store [--jobs JOBS] [--database POSTGRES_URL] [--filled URL] [--data FOLDER] [--programs FOLDER] [--only lists|accepting|submit] [--list NAME]";
 
 /// Measures, and tells the ratio of the two ways to submit.
 pub fn measure(mut words: Words) -> anyhow::Result<Report> {
@@ -37,6 +37,8 @@ pub fn measure(mut words: Words) -> anyhow::Result<Report> {
         .value("--programs")?
         .map_or(folder.to_owned(), PathBuf::from);
     let only = words.value("--only")?;
+    // Of the lists only those with this in their names.
+    let list = words.value("--list")?.unwrap_or_default();
     words.finish(USAGE)?;
     let data = kept.clone().unwrap_or_else(|| {
         std::env::temp_dir().join(format!("gantry-store-{}", std::process::id()))
@@ -74,7 +76,7 @@ pub fn measure(mut words: Words) -> anyhow::Result<Report> {
             tokio::time::sleep(std::time::Duration::from_secs(3)).await;
             resident(&product, "idle")?;
             if wants("lists") {
-                load::lists(&product).await?;
+                load::lists(&product, &list).await?;
                 resident(&product, "after the lists")?;
             }
             if wants("accepting") {
