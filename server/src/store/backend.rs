@@ -53,44 +53,6 @@ impl Backend {
         }
     }
 
-    /// The expression for all rows of a query as one value, a list of lists in JSON: SQLite's rows are handed from its
-    /// thread to ours one by one otherwise, which costs more than reading them.
-    pub(super) fn rows_as_json(self, columns: &str) -> String {
-        let rows = match self {
-            Backend::Sqlite => format!("json_group_array(json_array({columns}))"),
-            Backend::Postgres => format!("CAST(json_agg(json_build_array({columns})) AS TEXT)"),
-        };
-        format!("COALESCE({rows}, '[]')")
-    }
-
-    /// That a column is one of the texts in a parameter, a list in JSON; none of them has commas, quotes or brackets.
-    /// Each is looked up. PostgreSQL takes JSON apart at ten times the cost.
-    pub(super) fn is_text_of(self, column: &str, parameter: &str) -> String {
-        match self {
-            Backend::Sqlite => format!("{column} IN (SELECT value FROM json_each({parameter}))"),
-            Backend::Postgres => {
-                let texts = format!("string_to_array(translate({parameter}, '[]\"', ''), ',')");
-                is_any(column, &texts)
-            }
-        }
-    }
-
-    /// The same with a list of whole numbers.
-    pub(super) fn is_number_of(self, column: &str, parameter: &str) -> String {
-        match self {
-            Backend::Sqlite => format!("{column} IN ({})", self.numbers(parameter)),
-            Backend::Postgres => is_any(column, &number_array(parameter)),
-        }
-    }
-
-    /// A list of whole numbers in a parameter, in JSON, as a query with one column `value`.
-    pub(super) fn numbers(self, parameter: &str) -> String {
-        match self {
-            Backend::Sqlite => format!("SELECT value FROM json_each({parameter})"),
-            Backend::Postgres => format!("SELECT unnest({}) AS value", number_array(parameter)),
-        }
-    }
-
     pub(super) fn of(connection: &AnyConnection) -> Backend {
         match connection.backend_name() {
             "PostgreSQL" => Backend::Postgres,
@@ -228,17 +190,6 @@ impl Backend {
             .parse()
             .map_err(|error: sqlx::Error| StoreError::open(url, error))
     }
-}
-
-/// That a column is one of an array's, on PostgreSQL. By a query of its own, so that the planner does not count the
-/// array's elements and a plan for some is kept for more: to make one takes as long as to look up a hundred.
-fn is_any(column: &str, array: &str) -> String {
-    format!("{column} = ANY(ARRAY(SELECT unnest({array})))")
-}
-
-/// A list of whole numbers in JSON as PostgreSQL's array.
-fn number_array(parameter: &str) -> String {
-    format!("CAST(string_to_array(translate({parameter}, '[]', ''), ',') AS BIGINT[])")
 }
 
 /// Refuses a PostgreSQL by its `server_version_num`, such as 150004 for 15.4.

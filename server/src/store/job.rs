@@ -3,13 +3,15 @@
 use std::str::FromStr;
 
 use model::{JobId, JobStatus, JobSummary, StatusCounts, TimestampMs};
-use serde_json::{Value, json};
-use sqlx::{FromRow, Row, any::AnyRow};
+use serde_json::Value;
+use sqlx::{AssertSqlSafe, FromRow, Row, any::AnyRow};
 
 use super::{During, Store, StoreError, count};
 
 mod list;
 mod search;
+
+pub(super) use list::Listing;
 
 /// A job to be made.
 #[derive(Debug, Clone)]
@@ -102,11 +104,11 @@ impl Store {
 
     /// Jobs by their ids, newest first; ids of no job are passed over.
     pub async fn job_records(&self, ids: &[JobId]) -> Result<Vec<JobRecord>, StoreError> {
-        let ids: Vec<_> = ids.iter().map(|id| json!({ "id": id })).collect();
-        sqlx::query_as(
-            "SELECT * FROM job WHERE id IN (SELECT value ->> 'id' FROM json_each($1)) ORDER BY id DESC",
-        )
-        .bind(Value::from(ids).to_string())
+        let is_wanted = self.backend.is_text_of("id", "$1");
+        sqlx::query_as(AssertSqlSafe(format!(
+            "SELECT * FROM job WHERE {is_wanted} ORDER BY id DESC"
+        )))
+        .bind(self.backend.texts(ids.iter().map(ToString::to_string)))
         .fetch_all(&self.read)
         .await
         .during("read jobs")

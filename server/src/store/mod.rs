@@ -23,6 +23,7 @@ mod notify;
 mod outbox;
 mod pipeline;
 mod progress;
+mod rows;
 mod telemetry;
 mod text_index;
 mod upload;

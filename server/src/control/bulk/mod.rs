@@ -207,12 +207,13 @@ impl Control {
                 None => Ok(None),
             },
             Which::Filtered(filter) => {
-                let found = self.store.jobs_by(filter, CHUNK as u32).await?;
-                let Some(last) = found.last() else {
+                let found = self.store.jobs(filter, CHUNK as u32).await?;
+                let ids: Vec<JobId> = found.iter().map(|job| job.id).collect();
+                let Some(last) = ids.last() else {
                     return Ok(None);
                 };
-                filter.before = Some(last.summary.id);
-                Ok(Some(found))
+                filter.before = Some(*last);
+                Ok(Some(self.store.job_records(&ids).await?))
             }
         }
     }

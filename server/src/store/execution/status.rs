@@ -10,7 +10,13 @@ use serde_json::{Value, json};
 use sqlx::{AnyConnection, AssertSqlSafe};
 
 use super::{status_of, status_text};
-use crate::store::{Backend, Store, StoreError, error::During, plain_option, write::Write};
+use crate::store::{
+    Backend, Store, StoreError,
+    error::During,
+    plain_option,
+    rows::{self, Number},
+    write::Write,
+};
 
 /// What a status event or DescribeExecution says.
 #[derive(Debug, Clone, PartialEq)]
@@ -174,10 +180,10 @@ type Columns = (
     String,
     String,
     String,
-    i64,
+    Number<i64>,
     Option<String>,
     Option<String>,
-    i64,
+    Number<i64>,
     Option<String>,
     Option<String>,
 );
@@ -195,9 +201,17 @@ impl StatusesChanged {
             Backend::Sqlite => "",
             Backend::Postgres => "ORDER BY arn FOR UPDATE",
         };
-        let rows = backend.rows_as_json(
-            "arn, job_id, status, redrive_count, redrive_status, redrive_reason, heard_at_ms, error, cause",
-        );
+        let rows = backend.rows_as_json(&[
+            "arn",
+            "job_id",
+            "status",
+            "redrive_count",
+            "redrive_status",
+            "redrive_reason",
+            "heard_at_ms",
+            "error",
+            "cause",
+        ]);
         let text = format!(
             "SELECT {rows} FROM (SELECT * FROM execution WHERE arn IN (SELECT value ->> 'arn' FROM json_each($1)) {lock})
              AS known"
@@ -207,21 +221,17 @@ impl StatusesChanged {
             .fetch_one(connection)
             .await
             .during(self.operation())?;
-        let rows: Vec<Columns> =
-            serde_json::from_str(&rows).map_err(|error| StoreError::Unreadable {
-                what: "list of executions",
-                text: error.to_string(),
-            })?;
+        let rows: Vec<Columns> = rows::read(&rows, "list of executions")?;
         rows.into_iter()
             .map(
                 |(
                     arn,
                     job,
                     status,
-                    redrive_count,
+                    Number(redrive_count),
                     redrive_status,
                     redrive_reason,
-                    heard_at_ms,
+                    Number(heard_at_ms),
                     error,
                     cause,
                 )| {

@@ -4,97 +4,65 @@
 use std::collections::HashMap;
 
 use model::{JobFilter, JobId, JobStatus, JobSummary, TimestampMs};
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use sqlx::{AnyConnection, AssertSqlSafe, FromRow, any::AnyRow, query::QueryAs as Query};
 
 use super::JobRecord;
-use crate::store::{Backend, During, ExecutionRecord, Store, StoreError};
 
-/// A job of a list.
-pub(super) trait Listed: Send + Sized {
-    /// What is read of it: each column of each row costs.
-    const COLUMNS: &str;
-
-    /// The jobs that a statement gives, newest first.
-    fn fetch(
-        listing: Listing,
-        connection: &mut AnyConnection,
-        text: String,
-    ) -> impl Future<Output = Result<Vec<Self>, StoreError>> + Send;
-
-    fn summary(&self) -> &JobSummary;
-
-    fn id(&self) -> JobId {
-        self.summary().id
-    }
-}
+use crate::store::{
+    Backend, During, ExecutionRecord, Store, StoreError,
+    rows::{self, Number},
+};
 
 /// A summary's columns, in the order of its fields.
-type SummaryColumns = (
+pub(super) const COLUMNS: [&str; 12] = [
+    "job.id",
+    "job.pipeline",
+    "job.title",
+    "job.source",
+    "job.status",
+    "job.submitted_at_ms",
+    "job.started_at_ms",
+    "job.ended_at_ms",
+    "job.error",
+    "job.failed_state",
+    "job.rerun_count",
+    "job.adopted",
+];
+
+type Columns = (
     JobId,
     String,
     String,
     String,
     JobStatus,
-    TimestampMs,
-    Option<TimestampMs>,
-    Option<TimestampMs>,
+    Number<i64>,
+    Option<Number<i64>>,
+    Option<Number<i64>>,
     Option<String>,
     Option<String>,
-    u32,
-    u8,
+    Number<u32>,
+    Number<u8>,
 );
 
-impl Listed for JobSummary {
-    const COLUMNS: &str = "job.id, job.pipeline, job.title, job.source, job.status, job.submitted_at_ms, \
-         job.started_at_ms, job.ended_at_ms, job.error, job.failed_state, job.rerun_count, job.adopted";
-
-    async fn fetch(
-        listing: Listing,
-        connection: &mut AnyConnection,
-        text: String,
-    ) -> Result<Vec<JobSummary>, StoreError> {
-        let rows = listing.fetch_together::<SummaryColumns>(connection, Self::COLUMNS, &text);
-        let summaries = rows.await?.into_iter().map(|row| JobSummary {
-            id: row.0,
-            pipeline: row.1,
-            title: row.2,
-            source: row.3,
-            status: row.4,
-            submitted_at_ms: row.5,
-            started_at_ms: row.6,
-            ended_at_ms: row.7,
-            error: row.8,
-            failed_state: row.9,
-            rerun_count: row.10,
-            adopted: row.11 != 0,
-        });
-        let mut summaries: Vec<JobSummary> = summaries.collect();
-        // An aggregate gives its rows in no order that is promised.
-        summaries.sort_unstable_by_key(|job| std::cmp::Reverse(job.id));
-        Ok(summaries)
-    }
-
-    fn summary(&self) -> &JobSummary {
-        self
-    }
-}
-
-impl Listed for JobRecord {
-    const COLUMNS: &str = "job.*";
-
-    async fn fetch(
-        listing: Listing,
-        connection: &mut AnyConnection,
-        text: String,
-    ) -> Result<Vec<JobRecord>, StoreError> {
-        listing.fetch(connection, text).await
-    }
-
-    fn summary(&self) -> &JobSummary {
-        &self.summary
-    }
+/// The summaries in rows of these columns as one value.
+fn summaries(rows: &str) -> Result<impl Iterator<Item = JobSummary>, StoreError> {
+    let rows: Vec<Columns> = rows::read(rows, "list of jobs")?;
+    let moment = |Number(at)| TimestampMs(at);
+    Ok(rows.into_iter().map(move |row| JobSummary {
+        id: row.0,
+        pipeline: row.1,
+        title: row.2,
+        source: row.3,
+        status: row.4,
+        submitted_at_ms: moment(row.5),
+        started_at_ms: row.6.map(moment),
+        ended_at_ms: row.7.map(moment),
+        error: row.8,
+        failed_state: row.9,
+        rerun_count: row.10.0,
+        adopted: row.11.0 != 0,
+    }))
 }
 
 /// Whether a filter leaves out jobs of a time that it admits.
@@ -112,30 +80,12 @@ impl Store {
         filter: &JobFilter,
         limit: u32,
     ) -> Result<Vec<JobSummary>, StoreError> {
-        self.listed(filter, limit).await
-    }
-
-    /// The same with all that is known of each.
-    pub async fn jobs_by(
-        &self,
-        filter: &JobFilter,
-        limit: u32,
-    ) -> Result<Vec<JobRecord>, StoreError> {
-        self.listed(filter, limit).await
-    }
-
-    async fn listed<T: Listed>(
-        &self,
-        filter: &JobFilter,
-        limit: u32,
-    ) -> Result<Vec<T>, StoreError> {
         if let Some(wanted) = &filter.text {
             return self.found(filter, wanted, limit).await;
         }
-        let listing = Listing::of(filter);
-        let text = listing.text(&format!("SELECT {} FROM job", T::COLUMNS), &by_id(limit));
         let mut connection = self.read.acquire().await.during("list jobs")?;
-        T::fetch(listing, &mut connection, text).await
+        let listing = Listing::of(filter);
+        listing.summaries(&mut connection, &by_id(limit)).await
     }
 
     /// Jobs with their newest executions.
@@ -172,7 +122,7 @@ impl Store {
 
 /// A statement's conditions: what comes from outside is bound, and never part of the text.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Listing {
+pub(in crate::store) struct Listing {
     conditions: Vec<String>,
     values: Vec<String>,
     /// Whether a plan for one value is none for another: PostgreSQL's for any status walks every job to find that
@@ -212,8 +162,7 @@ impl Listing {
 
     /// Only jobs with these ids: each is looked up, whatever else is asked for.
     pub(super) fn among(&mut self, backend: Backend, ids: impl Iterator<Item = String>) {
-        let ids: Vec<String> = ids.collect();
-        let ids = self.bind(json!(ids).to_string());
+        let ids = self.bind(backend.texts(ids));
         self.require(backend.is_text_of("job.id", &ids));
         self.is_skewed = false;
     }
@@ -224,7 +173,7 @@ impl Listing {
     }
 
     /// Binds a value; gives the name of its parameter.
-    pub(super) fn bind(&mut self, value: String) -> String {
+    pub(in crate::store) fn bind(&mut self, value: String) -> String {
         self.values.push(value);
         format!("${}", self.values.len())
     }
@@ -237,21 +186,55 @@ impl Listing {
         }
     }
 
-    /// Runs a statement with these values and reads these columns of its rows, all rows as one.
-    pub(super) async fn fetch_together<T: DeserializeOwned>(
+    /// What lists show of the jobs that these conditions admit, newest first; `end` is the statement's.
+    pub(super) async fn summaries(
         self,
         connection: &mut AnyConnection,
-        columns: &str,
-        text: &str,
-    ) -> Result<Vec<T>, StoreError> {
-        let rows = Backend::of(connection).rows_as_json(columns);
-        let text = format!("SELECT {rows} FROM ({text}) AS job");
+        end: &str,
+    ) -> Result<Vec<JobSummary>, StoreError> {
+        let jobs = self.text(&format!("SELECT {} FROM job", COLUMNS.join(", ")), end);
+        self.summaries_of(connection, jobs).await
+    }
+
+    /// The same of the jobs that a statement gives.
+    pub(super) async fn summaries_of(
+        self,
+        connection: &mut AnyConnection,
+        jobs: String,
+    ) -> Result<Vec<JobSummary>, StoreError> {
+        let rows = Backend::of(connection).rows_as_json(&COLUMNS);
+        let text = format!("SELECT {rows} FROM ({jobs}) AS job");
         let rows: Vec<(String,)> = self.fetch(connection, text).await?;
         let rows = rows.first().map_or("[]", |(rows,)| rows);
-        serde_json::from_str(rows).map_err(|error| StoreError::Unreadable {
-            what: "list of jobs",
-            text: error.to_string(),
-        })
+        let mut jobs: Vec<JobSummary> = summaries(rows)?.collect();
+        // An aggregate gives its rows in no order that is promised.
+        jobs.sort_unstable_by_key(|job| std::cmp::Reverse(job.id));
+        Ok(jobs)
+    }
+
+    /// What a query gives in its first columns, and beside it, by id, those of the jobs that it gives in its column
+    /// `id` which these conditions admit. All in one statement: each takes a way to the database and back.
+    pub(in crate::store) async fn beside(
+        mut self,
+        connection: &mut AnyConnection,
+        columns: &[&str],
+        query: &str,
+    ) -> Result<(String, HashMap<JobId, JobSummary>), StoreError> {
+        self.is_skewed = false;
+        let backend = Backend::of(connection);
+        let found = backend.rows_as_json(columns);
+        let jobs = backend.rows_as_json_where(&COLUMNS, "job.id IS NOT NULL");
+        let start = format!(
+            "SELECT {found}, {jobs} FROM ({query}) AS found LEFT JOIN job ON job.id = found.id"
+        );
+        let text = match self.conditions.is_empty() {
+            true => start,
+            false => format!("{start} AND {}", self.conditions.join(" AND ")),
+        };
+        let rows: Vec<(String, String)> = self.fetch(connection, text).await?;
+        let (found, jobs) = rows.into_iter().next().unwrap_or_default();
+        let jobs = summaries(&jobs)?.map(|job| (job.id, job));
+        Ok((found, jobs.collect()))
     }
 
     /// Runs a statement with these values.

@@ -7,13 +7,17 @@ use std::{
     str::FromStr,
 };
 
-use model::{JobFilter, JobId};
+use model::{JobFilter, JobId, JobSummary};
 use sqlx::{Any, pool::PoolConnection};
 
-use super::list::{Listed, Listing, by_id, first_id, first_job_id};
+use super::list::{COLUMNS, Listing, by_id, first_id, first_job_id};
 use crate::store::{
     Backend, During, Store, StoreError,
-    text_index::{Gram, Sets, find::Hits, folded, wanted_terms},
+    text_index::{
+        Gram, Sets,
+        find::{Hit, Hits},
+        folded, wanted_terms,
+    },
 };
 
 /// Jobs that the index is asked for before anything else: a rare text ends here.
@@ -23,7 +27,7 @@ const LOOKS_NEXT: u32 = 500;
 /// And how many times as many each further time.
 const LOOKS_GROWTH: u32 = 2;
 /// Fewer of the index's are not worth a further time.
-const LOOKS_MIN: u32 = 8;
+const LOOKS_MIN: u32 = 16;
 /// More than are wanted, as what comes next may yield less than what came before.
 const LOOKS_MARGIN: f64 = 1.1;
 /// Jobs that are looked at at once where there is no index, at most.
@@ -51,7 +55,7 @@ impl Way {
 }
 
 /// A search under way.
-struct Search<'a, T> {
+struct Search<'a> {
     /// One for all statements: to take and to give back another for each costs more than a small one.
     connection: PoolConnection<Any>,
     backend: Backend,
@@ -61,7 +65,7 @@ struct Search<'a, T> {
     /// In small letters.
     folded: String,
     limit: usize,
-    found: Vec<T>,
+    found: Vec<JobSummary>,
     /// What is newer was looked at, or is not to be.
     end: Option<JobId>,
     /// What the index is asked for beside the text. None where it cannot tell all that the filter asks for: then
@@ -73,12 +77,12 @@ struct Search<'a, T> {
 
 impl Store {
     /// At most `limit` jobs, newest first, that the filter admits and in which the text stands.
-    pub(super) async fn found<T: Listed>(
+    pub(super) async fn found(
         &self,
         filter: &JobFilter,
         wanted: &str,
         limit: u32,
-    ) -> Result<Vec<T>, StoreError> {
+    ) -> Result<Vec<JobSummary>, StoreError> {
         let until = filter.until_ms.map(first_job_id);
         let mut search = Search {
             connection: self.read.acquire().await.during("search jobs")?,
@@ -98,7 +102,7 @@ impl Store {
     }
 }
 
-impl<T: Listed> Search<'_, T> {
+impl Search<'_> {
     async fn run(&mut self) -> Result<(), StoreError> {
         if self.terms.is_some() {
             return self.by_index(u32::MAX).await.map(|_| ());
@@ -150,22 +154,18 @@ impl<T: Listed> Search<'_, T> {
         listing
     }
 
-    /// What a filter admits of certain jobs, all of which are as old as is wanted.
-    fn among<'i>(&self, jobs: impl Iterator<Item = &'i JobId>) -> Listing {
-        let any_time = JobFilter {
+    /// What a filter admits of jobs that are as old as is wanted.
+    fn of_any_time(&self) -> Listing {
+        Listing::of(&JobFilter {
             before: None,
             until_ms: None,
             ..self.filter.clone()
-        };
-        let mut listing = Listing::of(&any_time);
-        listing.among(self.backend, jobs.map(ToString::to_string));
-        listing
+        })
     }
 
-    fn holds(&self, job: &T) -> bool {
-        let summary = job.summary();
+    fn holds(&self, job: &JobSummary) -> bool {
         let holds = |text: &str| folded(text).contains(&self.folded);
-        holds(&summary.title) || holds(&summary.source)
+        holds(&job.title) || holds(&job.source)
     }
 
     /// Looks at the next jobs that the rest of the filter admits. True when there is nothing left to do.
@@ -176,17 +176,19 @@ impl<T: Listed> Search<'_, T> {
             "SELECT job.id, job.title, job.source FROM job",
             &by_id(jobs),
         );
-        let text = match listing.holds(self.backend, self.wanted) {
+        let mut found = match listing.holds(self.backend, self.wanted) {
             Some(holds) => {
-                let end = by_id(self.left());
-                format!(
-                    "SELECT {} FROM job WHERE job.id IN (SELECT job.id FROM ({near}) AS job WHERE {holds}{end}){end}",
-                    T::COLUMNS
-                )
+                let (columns, end) = (COLUMNS.join(", "), by_id(self.left()));
+                let text = format!(
+                    "SELECT {columns} FROM job WHERE job.id IN (SELECT job.id FROM ({near}) AS job WHERE {holds}{end}){end}"
+                );
+                listing.summaries_of(&mut self.connection, text).await?
             }
-            None => listing.text(&format!("SELECT {} FROM job", T::COLUMNS), &by_id(jobs)),
+            None => {
+                let end = by_id(jobs);
+                listing.summaries(&mut self.connection, &end).await?
+            }
         };
-        let mut found = T::fetch(listing, &mut self.connection, text).await?;
         found.retain(|job| self.holds(job));
         found.truncate(self.left() as usize);
         let last = self.listing();
@@ -236,12 +238,13 @@ impl<T: Listed> Search<'_, T> {
         let Some((mut hits, waiting)) = hits.await? else {
             return self.by_walk().await.map(|()| true);
         };
-        let mut waiting: VecDeque<T> = self.waiting(&waiting).await?.into();
+        let mut waiting: VecDeque<JobSummary> = self.waiting(&waiting).await?.into();
         let mut looked = 0;
         let before = self.count();
         // What the index finds is mostly what is wanted. Where it is not, so many more are asked for as are missing, as
         // far as the last ones tell.
         let mut page = self.left();
+        let admitted = self.of_any_time();
         loop {
             let way = Way {
                 looked,
@@ -253,23 +256,21 @@ impl<T: Listed> Search<'_, T> {
             };
             let asked = asked.min(HITS_MAX);
             page = page.saturating_mul(LOOKS_GROWTH);
-            let next = hits.next(&mut self.connection, asked as usize).await?;
+            let next = hits.next(&mut self.connection, asked as usize, &admitted);
+            let next = next.await?;
             // No surer than a page: what the filter admits may be otherwise.
             self.guess = Way {
                 looked: LOOKS_FIRST,
                 found: (hits.density() * f64::from(LOOKS_FIRST)) as u32,
             };
-            let Some(last) = next.last().copied() else {
+            let Some(last) = next.last().map(|hit| hit.id) else {
                 self.take(waiting);
                 return Ok(true);
             };
             looked += u32::try_from(next.len()).unwrap_or(u32::MAX);
-            let listing = self.among(next.iter());
-            // The same text however many they are, so that it is planned once.
-            let text = listing.text(&format!("SELECT {} FROM job", T::COLUMNS), "");
-            let mut found = T::fetch(listing, &mut self.connection, text).await?;
-            found.retain(|job| self.holds(job));
-            let newer = waiting.iter().take_while(|job| job.id() >= last).count();
+            let jobs_found = next.into_iter().filter_map(|Hit { job, .. }| job);
+            let mut found: Vec<JobSummary> = jobs_found.filter(|job| self.holds(job)).collect();
+            let newer = waiting.iter().take_while(|job| job.id >= last).count();
             found.extend(waiting.drain(..newer));
             self.take(found);
             self.end = Some(last);
@@ -286,20 +287,21 @@ impl<T: Listed> Search<'_, T> {
     }
 
     /// The next of those that were found, in any order and perhaps twice.
-    fn take(&mut self, found: impl IntoIterator<Item = T>) {
-        let mut found: Vec<T> = found.into_iter().collect();
-        found.sort_unstable_by_key(|job| std::cmp::Reverse(job.id()));
-        found.dedup_by_key(|job| job.id());
+    fn take(&mut self, found: impl IntoIterator<Item = JobSummary>) {
+        let mut found: Vec<JobSummary> = found.into_iter().collect();
+        found.sort_unstable_by_key(|job| std::cmp::Reverse(job.id));
+        found.dedup_by_key(|job| job.id);
         found.truncate(self.left() as usize);
         self.found.extend(found);
     }
 
     /// Jobs of these in which the text stands, newest first: a page of them at most.
-    async fn waiting(&mut self, queue: &BTreeSet<JobId>) -> Result<Vec<T>, StoreError> {
+    async fn waiting(&mut self, queue: &BTreeSet<JobId>) -> Result<Vec<JobSummary>, StoreError> {
         if queue.is_empty() {
             return Ok(Vec::new());
         }
-        let mut listing = self.among(queue.iter());
+        let mut listing = self.of_any_time();
+        listing.among(self.backend, queue.iter().map(ToString::to_string));
         let holds = listing.holds(self.backend, self.wanted);
         let limit = match holds {
             Some(holds) => {
@@ -308,8 +310,8 @@ impl<T: Listed> Search<'_, T> {
             }
             None => u32::MAX,
         };
-        let text = listing.text(&format!("SELECT {} FROM job", T::COLUMNS), &by_id(limit));
-        let mut waiting = T::fetch(listing, &mut self.connection, text).await?;
+        let end = by_id(limit);
+        let mut waiting = listing.summaries(&mut self.connection, &end).await?;
         waiting.retain(|job| self.holds(job));
         Ok(waiting)
     }

@@ -4,14 +4,12 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     ops::Range,
-    str::FromStr,
 };
 
-use model::JobId;
+use model::{JobId, JobSummary};
 use roaring::RoaringBitmap;
-use serde_json::json;
 use sqlx::{AnyConnection, AssertSqlSafe};
 
 use super::{
@@ -19,7 +17,11 @@ use super::{
     sets::{Sets, Stretch},
     unreadable, wanted_grams,
 };
-use crate::store::{Backend, During, StoreError};
+use crate::store::{
+    Backend, During, StoreError,
+    job::Listing,
+    rows::{self, Number},
+};
 
 /// Blocks with so many jobs together are opened at first, then with so many times as many as were opened before.
 const OPENED_JOBS: u64 = if cfg!(test) { 20 } else { 4_096 };
@@ -61,6 +63,14 @@ struct Open {
     last: JobId,
 }
 
+/// A job in which a text may stand.
+#[derive(Debug)]
+pub(in crate::store) struct Hit {
+    pub(in crate::store) id: JobId,
+    /// None where the filter does not admit it, or it is no more.
+    pub(in crate::store) job: Option<JobSummary>,
+}
+
 /// A walk through the jobs that have a text's trigrams and certain terms in their blocks.
 #[derive(Debug)]
 pub(in crate::store) struct Hits {
@@ -74,7 +84,7 @@ pub(in crate::store) struct Hits {
     /// Jobs of what was opened, and those of them that have every trigram.
     seen: (u64, u64),
     /// Known, and to be given once nothing that is newer can come.
-    ready: BTreeSet<JobId>,
+    ready: BTreeMap<JobId, Option<JobSummary>>,
 }
 
 impl Hits {
@@ -92,12 +102,18 @@ impl Hits {
         let first = since.unwrap_or_default();
         let below = end.map_or_else(|| "g".to_owned(), |end| end.to_string());
         let backend = Backend::of(connection);
-        let rows = backend.rows_as_json("block.id, block.jobs, block.last_id");
+        let rows = backend.rows_as_json(&["block.id", "block.jobs", "block.last_id", "block.part"]);
+        let part = match backend {
+            Backend::Sqlite => "part || ' ' || hex(ids)",
+            Backend::Postgres => "part || ' ' || encode(ids, 'hex')",
+        };
         // By its key PostgreSQL sees at once that there is nothing in a queue that was long.
         let query = format!(
             "SELECT {rows} FROM (
-                 SELECT id, jobs, last_id FROM text_block WHERE state = 'current' AND last_id >= $1 AND first_id < $2
-                 UNION ALL SELECT * FROM (SELECT 0, 0, job_id FROM text_queue WHERE number > 0
+                 SELECT id, jobs, last_id, CASE WHEN last_id >= $2 THEN COALESCE((SELECT {part} FROM text_part
+                     WHERE block = text_block.id AND first_id < $2 ORDER BY first_id DESC LIMIT 1), '') END AS part
+                 FROM text_block WHERE state = 'current' AND last_id >= $1 AND first_id < $2
+                 UNION ALL SELECT * FROM (SELECT 0, 0, job_id, NULL FROM text_queue WHERE number > 0
                      AND job_id >= $1 AND job_id < $2 AND text_known <= $3 LIMIT $4) AS waiting) AS block"
         );
         let (rows,): (String,) = sqlx::query_as(AssertSqlSafe(query))
@@ -108,31 +124,31 @@ impl Hits {
             .fetch_one(&mut *connection)
             .await
             .during("list blocks of texts")?;
-        let rows: Vec<(i64, i64, String)> =
-            serde_json::from_str(&rows).map_err(|_| unreadable("list of blocks", 0))?;
-        let waiting = rows.iter().filter(|(_, jobs, _)| *jobs == 0).count();
+        type Row = (Number<i64>, Number<u32>, JobId, Option<String>);
+        let rows: Vec<Row> = rows::read(&rows, "list of blocks")?;
+        let waiting = rows.iter().filter(|(_, jobs, ..)| jobs.0 == 0).count();
         if waiting as i64 > WAITING_MAX {
             return Ok(None);
         }
         let (mut waiting, mut closed) = (BTreeSet::new(), Vec::new());
-        for (id, jobs, last) in rows {
-            let last = JobId::from_str(&last).map_err(|_| unreadable("job id", id))?;
-            match jobs {
-                0 => _ = waiting.insert(last),
-                _ => closed.push(Closed {
+        for (Number(id), Number(jobs), last, part) in rows {
+            if jobs == 0 {
+                waiting.insert(last);
+                continue;
+            }
+            // Of one with jobs that are not older than the end only those that are.
+            let (jobs, last) = match (end, part) {
+                (Some(end), Some(part)) => (slots_before(id, &part, end)?, end),
+                _ => (jobs, last),
+            };
+            if jobs > 0 {
+                closed.push(Closed {
                     id,
-                    end: u32::try_from(jobs).map_err(|_| unreadable("size", id))?,
+                    end: jobs,
                     last,
                     is_rest: false,
-                }),
+                });
             }
-        }
-        if let Some(end) = end {
-            for block in closed.iter_mut().filter(|block| block.last >= end) {
-                block.end = slot_of(connection, block.id, end).await?;
-                block.last = end;
-            }
-            closed.retain(|block| block.end > 0);
         }
         closed.sort_unstable_by_key(|block| Reverse(block.last));
         let (grams, places) = wanted_grams(text).into_iter().unzip();
@@ -144,7 +160,7 @@ impl Hits {
             closed: closed.into(),
             open: Vec::new(),
             seen: (0, 0),
-            ready: BTreeSet::new(),
+            ready: BTreeMap::new(),
         };
         Ok(Some((hits, waiting)))
     }
@@ -154,23 +170,24 @@ impl Hits {
         self.seen.1 as f64 / self.seen.0.max(1) as f64
     }
 
-    /// The next jobs, newest first: so many or some more, fewer only when there are no more.
+    /// The next jobs, newest first: so many or some more, fewer only when there are no more. Those that are admitted
+    /// come with what a list shows of them.
     pub(in crate::store) async fn next(
         &mut self,
         connection: &mut AnyConnection,
         jobs: usize,
-    ) -> Result<Vec<JobId>, StoreError> {
+        admitted: &Listing,
+    ) -> Result<Vec<Hit>, StoreError> {
         loop {
             let reached = self.open.iter().map(|block| block.last).max();
             let unopened = self.closed.front().map(|block| block.last);
             let Some(newest) = reached.max(unopened) else {
-                return Ok(std::mem::take(&mut self.ready).into_iter().rev().collect());
+                return Ok(newest_first(std::mem::take(&mut self.ready)));
             };
             let is_known = self.closed.front().is_none_or(|block| !block.is_rest);
             let known = self.ready.range(newest..).count();
             if is_known && known >= jobs.max(1) {
-                let given = self.ready.split_off(&newest);
-                return Ok(given.into_iter().rev().collect());
+                return Ok(newest_first(self.ready.split_off(&newest)));
             }
             // Where the open ones have too few, more are opened first: so all of these are looked up at once.
             let found: u64 = self.open.iter().map(|block| block.slots.len()).sum();
@@ -180,7 +197,7 @@ impl Hits {
                 continue;
             }
             let unknown = jobs.max(1).saturating_sub(known);
-            self.look_up(connection, unknown).await?;
+            self.look_up(connection, unknown, admitted).await?;
         }
     }
 
@@ -334,12 +351,13 @@ impl Hits {
         Ok(())
     }
 
-    /// Learns the next ids of the newest open blocks, and closes those that have no more; and of those that are not
+    /// Looks up the next jobs of the newest open blocks, and closes those that have no more; and of those that are not
     /// opened to their end how new the rest is.
     async fn look_up(
         &mut self,
         connection: &mut AnyConnection,
         jobs: usize,
+        admitted: &Listing,
     ) -> Result<(), StoreError> {
         let mut wanted = Vec::new();
         let mut left = jobs;
@@ -360,7 +378,7 @@ impl Hits {
             wanted.push((block.id, block.end - 1));
             rests.insert(block.id, block.last);
         }
-        let found = ids(connection, &wanted).await?;
+        let (found, mut jobs) = jobs_in(connection, &wanted, admitted.clone()).await?;
         for (id, job) in &found {
             if let Some(last) = rests.get_mut(id) {
                 *last = (*last).min(*job);
@@ -373,7 +391,7 @@ impl Hits {
             let block = self.open.iter_mut().find(|block| block.id == id);
             let block = block.ok_or_else(|| unreadable("list of jobs", id))?;
             block.last = block.last.min(job);
-            self.ready.insert(job);
+            self.ready.insert(job, jobs.remove(&job));
         }
         for block in self.closed.iter_mut().filter(|block| block.is_rest) {
             block.is_rest = false;
@@ -407,62 +425,64 @@ fn common<'a>(
     Some(all)
 }
 
-/// The slot of the first job of a block that is not older than an id.
-async fn slot_of(connection: &mut AnyConnection, block: i64, id: JobId) -> Result<u32, StoreError> {
-    let part: Option<(i64, Vec<u8>)> = sqlx::query_as(
-        "SELECT part, ids FROM text_part WHERE block = $1 AND first_id < $2 ORDER BY first_id DESC LIMIT 1",
-    )
-    .bind(block)
-    .bind(id.to_string())
-    .fetch_optional(connection)
-    .await
-    .during("read a block of texts")?;
-    let Some((part, ids)) = part else {
-        return Ok(0);
-    };
-    let older = part_ids(block, &ids)?.partition_point(|other| *other < id);
-    let before = usize::try_from(part).unwrap_or(0) * PART_JOBS;
-    Ok(u32::try_from(before + older).unwrap_or(u32::MAX))
+fn newest_first(jobs: BTreeMap<JobId, Option<JobSummary>>) -> Vec<Hit> {
+    let jobs = jobs.into_iter().rev();
+    jobs.map(|(id, job)| Hit { id, job }).collect()
 }
 
-/// The jobs in slots of blocks, with their blocks, in any order. Read as one row: SQLite's are handed from thread to
-/// thread one by one.
-async fn ids(
+/// How many of a block's jobs are older than an id, by the last part that begins with one that is: its number and its
+/// ids, or nothing without one.
+fn slots_before(block: i64, part: &str, id: JobId) -> Result<u32, StoreError> {
+    let Some((part, ids)) = part.split_once(' ') else {
+        return Ok(0);
+    };
+    let part: Option<usize> = part.parse().ok();
+    let (Some(part), Ok(ids)) = (part, hex::decode(ids)) else {
+        return Err(unreadable("list of jobs", block));
+    };
+    let older = part_ids(block, &ids)?.partition_point(|other| *other < id);
+    Ok(u32::try_from(part * PART_JOBS + older).unwrap_or(u32::MAX))
+}
+
+/// The jobs in slots of blocks, with their blocks, in any order, and those that are admitted.
+async fn jobs_in(
     connection: &mut AnyConnection,
     slots: &[(i64, u32)],
-) -> Result<Vec<(i64, JobId)>, StoreError> {
-    let wanted: Vec<i64> = slots
-        .iter()
-        .map(|(block, slot)| block << SLOT_BITS | i64::from(*slot))
-        .collect();
+    mut admitted: Listing,
+) -> Result<(Vec<(i64, JobId)>, HashMap<JobId, JobSummary>), StoreError> {
     let backend = Backend::of(connection);
+    let wanted = slots
+        .iter()
+        .map(|(block, slot)| block << SLOT_BITS | i64::from(*slot));
+    let wanted = admitted.bind(backend.numbers(wanted));
     let block = format!("(wanted.value >> {SLOT_BITS})");
     let slot = format!("(wanted.value & {})", (1 << SLOT_BITS) - 1);
-    let at = format!("CAST({slot} % {PART_JOBS} * {ID_BYTES} + 1 AS INTEGER)");
-    let id = format!("substr(text_part.ids, {at}, {ID_BYTES})");
+    let at = format!("CAST({slot} % {PART_JOBS} * {ID_BYTES} AS INTEGER)");
     let id = match backend {
-        Backend::Sqlite => format!("hex({id})"),
-        Backend::Postgres => format!("encode({id}, 'hex')"),
+        Backend::Sqlite => {
+            // The groups of a UUID (RFC 9562, section 4).
+            let groups = [(1, 4), (5, 2), (7, 2), (9, 2), (11, 6)];
+            let groups = groups
+                .map(|(from, bytes)| format!("hex(substr(text_part.ids, {at} + {from}, {bytes}))"));
+            format!("lower({})", groups.join(" || '-' || "))
+        }
+        Backend::Postgres => {
+            let bytes = format!("substr(text_part.ids, {at} + 1, {ID_BYTES})");
+            format!("CAST(CAST(encode({bytes}, 'hex') AS UUID) AS TEXT)")
+        }
     };
-    let rows = backend.rows_as_json(&format!("text_part.block, {id}"));
-    let text = format!(
-        "SELECT {rows} FROM ({}) AS wanted CROSS JOIN text_part
+    let query = format!(
+        "SELECT text_part.block, {id} AS id FROM ({}) AS wanted CROSS JOIN text_part
          WHERE text_part.block = {block} AND text_part.part = {slot} / {PART_JOBS}",
-        backend.numbers("$1"),
+        backend.each_number(&wanted),
     );
-    let (rows,): (String,) = sqlx::query_as(AssertSqlSafe(text))
-        .bind(json!(wanted).to_string())
-        .fetch_one(connection)
-        .await
-        .during("read blocks of texts")?;
-    let rows: Vec<(i64, String)> =
-        serde_json::from_str(&rows).map_err(|_| unreadable("list of jobs", 0))?;
+    let (rows, jobs) = admitted
+        .beside(connection, &["found.block", "found.id"], &query)
+        .await?;
+    let rows: Vec<(Number<i64>, JobId)> = rows::read(&rows, "list of jobs")?;
     if rows.len() < slots.len() {
         return Err(unreadable("list of jobs", 0));
     }
-    let ids = rows.into_iter().map(|(block, id)| {
-        let id = JobId::from_str(&id).map_err(|_| unreadable("job id", block))?;
-        Ok((block, id))
-    });
-    ids.collect()
+    let rows = rows.into_iter().map(|(Number(block), id)| (block, id));
+    Ok((rows.collect(), jobs))
 }

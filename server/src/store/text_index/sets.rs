@@ -13,11 +13,13 @@ use quick_cache::{
     sync::{Cache, DefaultLifecycle},
 };
 use roaring::RoaringBitmap;
-use serde_json::json;
 use sqlx::{AnyConnection, AssertSqlSafe};
 
 use super::{Gram, PIECE_SLOTS, SMALL_BYTES, WHOLE, WHOLE_BYTES, bitmap, unreadable};
-use crate::store::{Backend, During, StoreError};
+use crate::store::{
+    Backend, During, StoreError,
+    rows::{self, Number},
+};
 
 /// Bytes that are kept. In tests few, so that some are read again.
 const KEPT_BYTES: u64 = if cfg!(test) { 16_384 } else { 16 << 20 };
@@ -201,8 +203,8 @@ async fn large_sets(
     let text = query_of_sets(backend, "text_gram_large", "block, gram, piece, slots");
     let text = format!("{text} AND piece >= $3 AND piece < $4");
     let rows: Vec<(i64, Gram, i64, Vec<u8>)> = sqlx::query_as(AssertSqlSafe(text))
-        .bind(json!(blocks).to_string())
-        .bind(json!(grams).to_string())
+        .bind(backend.numbers(blocks.iter().copied()))
+        .bind(backend.numbers(grams.iter().copied()))
         .bind(pieces.start)
         .bind(pieces.end)
         .fetch_all(connection)
@@ -237,25 +239,27 @@ async fn small_sets(
         Backend::Sqlite => "hex(slots)",
         Backend::Postgres => "encode(slots, 'hex')",
     };
-    let rows = backend.rows_as_json(&format!("block, gram, bytes, {slots}"));
+    let rows = backend.rows_as_json(&["block", "gram", "bytes", slots]);
     let text = query_of_sets(backend, "text_gram", &rows);
     let (rows,): (String,) = sqlx::query_as(AssertSqlSafe(text))
-        .bind(json!(blocks).to_string())
-        .bind(json!(grams).to_string())
+        .bind(backend.numbers(blocks.iter().copied()))
+        .bind(backend.numbers(grams.iter().copied()))
         .fetch_one(connection)
         .await
         .during("read blocks of texts")?;
-    let rows: Vec<(i64, Gram, u64, String)> =
-        serde_json::from_str(&rows).map_err(|_| unreadable("set of jobs", 0))?;
-    let sets = rows.into_iter().map(|(block, gram, bytes, slots)| {
-        let set = match slots.is_empty() {
-            true => Set { bytes, slots: None },
-            false => {
-                let slots = hex::decode(slots).map_err(|_| unreadable("set of jobs", block))?;
-                Set::of(bitmap(block, &slots)?, slots.len())
-            }
-        };
-        Ok(((block, gram), set))
-    });
+    type Row = (Number<i64>, Number<Gram>, Number<u64>, String);
+    let rows: Vec<Row> = rows::read(&rows, "set of jobs")?;
+    let sets = rows
+        .into_iter()
+        .map(|(Number(block), Number(gram), Number(bytes), slots)| {
+            let set = match slots.is_empty() {
+                true => Set { bytes, slots: None },
+                false => {
+                    let slots = hex::decode(slots).map_err(|_| unreadable("set of jobs", block))?;
+                    Set::of(bitmap(block, &slots)?, slots.len())
+                }
+            };
+            Ok(((block, gram), set))
+        });
     sets.collect()
 }
