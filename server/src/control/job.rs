@@ -109,13 +109,14 @@ impl Control {
     pub async fn jobs(&self, filter: JobFilter) -> Result<JobPage, Failure> {
         let filter = checked_filter(filter)?;
         // One more than a page shows whether there is a next page.
-        let mut jobs = self.store.jobs(&filter, PAGE_JOBS + 1).await?;
+        let listed = self.store.jobs_and_counts(&filter, PAGE_JOBS + 1);
+        let (mut jobs, counts) = listed.await?;
         let more = jobs.len() > PAGE_JOBS as usize;
         jobs.truncate(PAGE_JOBS as usize);
         Ok(JobPage {
             next: jobs.last().filter(|_| more).map(|job| job.id),
             jobs,
-            counts: self.store.job_counts().await?,
+            counts,
             as_of_ms: clock::now(),
         })
     }

@@ -2,12 +2,13 @@
 
 use std::str::FromStr;
 
-use model::{JobId, JobStatus, JobSummary, StatusCounts, TimestampMs};
+use model::{JobId, JobStatus, JobSummary, TimestampMs};
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, FromRow, Row, any::AnyRow};
 
-use super::{During, Store, StoreError, count};
+use super::{During, Store, StoreError};
 
+mod counts;
 mod list;
 mod search;
 
@@ -64,35 +65,6 @@ fn summary_of(row: &AnyRow) -> Result<JobSummary, sqlx::Error> {
 }
 
 impl Store {
-    /// How many jobs there are of each status.
-    pub async fn job_counts(&self) -> Result<StatusCounts, StoreError> {
-        let rows: Vec<(String, i64)> = sqlx::query_as(
-            "SELECT status, CAST(SUM(count) AS BIGINT) FROM job_count GROUP BY status",
-        )
-        .fetch_all(&self.read)
-        .await
-        .during("count jobs")?;
-        let mut counts = StatusCounts::default();
-        for (status, value) in rows {
-            let value = count(value);
-            match JobStatus::from_str(&status) {
-                Ok(JobStatus::Queued) => counts.queued = value,
-                Ok(JobStatus::Running) => counts.running = value,
-                Ok(JobStatus::Succeeded) => counts.succeeded = value,
-                Ok(JobStatus::Failed) => counts.failed = value,
-                Ok(JobStatus::TimedOut) => counts.timed_out = value,
-                Ok(JobStatus::Aborted) => counts.aborted = value,
-                Err(_) => {
-                    return Err(StoreError::Unreadable {
-                        what: "job status",
-                        text: status,
-                    });
-                }
-            }
-        }
-        Ok(counts)
-    }
-
     /// One job; none when there is no job with this id.
     pub async fn job(&self, id: JobId) -> Result<Option<JobRecord>, StoreError> {
         sqlx::query_as("SELECT * FROM job WHERE id = $1")

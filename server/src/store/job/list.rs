@@ -3,11 +3,11 @@
 
 use std::collections::HashMap;
 
-use model::{JobFilter, JobId, JobStatus, JobSummary, TimestampMs};
+use model::{JobFilter, JobId, JobStatus, JobSummary, StatusCounts, TimestampMs};
 use serde_json::{Value, json};
 use sqlx::{AnyConnection, AssertSqlSafe, FromRow, any::AnyRow, query::QueryAs as Query};
 
-use super::JobRecord;
+use super::{JobRecord, counts};
 
 use crate::store::{
     Backend, During, ExecutionRecord, Store, StoreError,
@@ -65,6 +65,13 @@ fn summaries(rows: &str) -> Result<impl Iterator<Item = JobSummary>, StoreError>
     }))
 }
 
+/// The same sorted: an aggregate gives its rows in no order that is promised.
+fn newest_first(rows: &str) -> Result<Vec<JobSummary>, StoreError> {
+    let mut jobs: Vec<JobSummary> = summaries(rows)?.collect();
+    jobs.sort_unstable_by_key(|job| std::cmp::Reverse(job.id));
+    Ok(jobs)
+}
+
 /// Whether a filter leaves out jobs of a time that it admits.
 fn is_narrowed(filter: &JobFilter) -> bool {
     filter.status.is_some()
@@ -80,12 +87,29 @@ impl Store {
         filter: &JobFilter,
         limit: u32,
     ) -> Result<Vec<JobSummary>, StoreError> {
+        Ok(self.jobs_and_counts(filter, limit).await?.0)
+    }
+
+    /// The same, and how many jobs there are of each status, whatever the filter.
+    pub async fn jobs_and_counts(
+        &self,
+        filter: &JobFilter,
+        limit: u32,
+    ) -> Result<(Vec<JobSummary>, StatusCounts), StoreError> {
         if let Some(wanted) = &filter.text {
             return self.found(filter, wanted, limit).await;
         }
         let mut connection = self.read.acquire().await.during("list jobs")?;
         let listing = Listing::of(filter);
-        listing.summaries(&mut connection, &by_id(limit)).await
+        let (rows, jobs) = (
+            self.backend.rows_as_json(&COLUMNS),
+            listing.jobs(&by_id(limit)),
+        );
+        let counts = counts::expression(self.backend);
+        let text = format!("SELECT {rows}, {counts} FROM ({jobs}) AS job");
+        let rows: Vec<(String, String)> = listing.fetch(&mut connection, text).await?;
+        let (jobs, counts) = rows.into_iter().next().unwrap_or_default();
+        Ok((newest_first(&jobs)?, counts::read(&counts)?))
     }
 
     /// Jobs with their newest executions.
@@ -192,8 +216,13 @@ impl Listing {
         connection: &mut AnyConnection,
         end: &str,
     ) -> Result<Vec<JobSummary>, StoreError> {
-        let jobs = self.text(&format!("SELECT {} FROM job", COLUMNS.join(", ")), end);
+        let jobs = self.jobs(end);
         self.summaries_of(connection, jobs).await
+    }
+
+    /// The statement of the jobs that these conditions admit.
+    fn jobs(&self, end: &str) -> String {
+        self.text(&format!("SELECT {} FROM job", COLUMNS.join(", ")), end)
     }
 
     /// The same of the jobs that a statement gives.
@@ -205,11 +234,7 @@ impl Listing {
         let rows = Backend::of(connection).rows_as_json(&COLUMNS);
         let text = format!("SELECT {rows} FROM ({jobs}) AS job");
         let rows: Vec<(String,)> = self.fetch(connection, text).await?;
-        let rows = rows.first().map_or("[]", |(rows,)| rows);
-        let mut jobs: Vec<JobSummary> = summaries(rows)?.collect();
-        // An aggregate gives its rows in no order that is promised.
-        jobs.sort_unstable_by_key(|job| std::cmp::Reverse(job.id));
-        Ok(jobs)
+        newest_first(rows.first().map_or("[]", |(rows,)| rows))
     }
 
     /// What a query gives in its first columns, and beside it, by id, those of the jobs that it gives in its column

@@ -7,10 +7,13 @@ use std::{
     str::FromStr,
 };
 
-use model::{JobFilter, JobId, JobSummary};
+use model::{JobFilter, JobId, JobSummary, StatusCounts};
 use sqlx::{Any, pool::PoolConnection};
 
-use super::list::{COLUMNS, Listing, by_id, first_id, first_job_id};
+use super::{
+    counts,
+    list::{COLUMNS, Listing, by_id, first_id, first_job_id},
+};
 use crate::store::{
     Backend, During, Store, StoreError,
     text_index::{
@@ -27,13 +30,15 @@ const LOOKS_NEXT: u32 = 500;
 /// And how many times as many each further time.
 const LOOKS_GROWTH: u32 = 2;
 /// Fewer of the index's are not worth a further time.
-const LOOKS_MIN: u32 = 16;
+const LOOKS_MIN: u32 = 12;
 /// More than are wanted, as what comes next may yield less than what came before.
 const LOOKS_MARGIN: f64 = 1.1;
 /// Jobs that are looked at at once where there is no index, at most.
 const WALKED_MAX: u32 = 8_192;
 /// Jobs that the index is asked for at once, at most.
 const HITS_MAX: u32 = 2_000;
+/// And how many times as many at most as the time before.
+const HITS_GROWTH: u32 = 4;
 
 /// What one way of searching came to.
 #[derive(Debug, Clone, Copy, Default)]
@@ -73,16 +78,18 @@ struct Search<'a> {
     terms: Option<Vec<Gram>>,
     /// In how many of so many jobs the index has the text.
     guess: Way,
+    /// As they were when the index was asked at last.
+    counts: StatusCounts,
 }
 
 impl Store {
-    /// At most `limit` jobs, newest first, that the filter admits and in which the text stands.
+    /// At most `limit` jobs, newest first, that the filter admits and in which the text stands, and the counts of all.
     pub(super) async fn found(
         &self,
         filter: &JobFilter,
         wanted: &str,
         limit: u32,
-    ) -> Result<Vec<JobSummary>, StoreError> {
+    ) -> Result<(Vec<JobSummary>, StatusCounts), StoreError> {
         let until = filter.until_ms.map(first_job_id);
         let mut search = Search {
             connection: self.read.acquire().await.during("search jobs")?,
@@ -96,9 +103,10 @@ impl Store {
             end: [filter.before, until].into_iter().flatten().min(),
             terms: wanted_terms(filter),
             guess: Way::default(),
+            counts: StatusCounts::default(),
         };
         search.run().await?;
-        Ok(search.found)
+        Ok((search.found, search.counts))
     }
 }
 
@@ -227,6 +235,7 @@ impl Search<'_> {
     async fn by_index(&mut self, jobs: u32) -> Result<bool, StoreError> {
         let since = self.filter.since_ms.map(first_id);
         let terms = self.terms.as_deref().unwrap_or_default();
+        let beside = counts::expression(self.backend);
         let hits = Hits::begin(
             &mut self.connection,
             self.sets.clone(),
@@ -234,28 +243,26 @@ impl Search<'_> {
             terms,
             since.clone(),
             self.end,
+            &beside,
         );
-        let Some((mut hits, waiting)) = hits.await? else {
+        let (hits, counts) = hits.await?;
+        self.counts = counts::read(&counts)?;
+        let Some((mut hits, waiting)) = hits else {
             return self.by_walk().await.map(|()| true);
         };
         let mut waiting: VecDeque<JobSummary> = self.waiting(&waiting).await?.into();
-        let mut looked = 0;
-        let before = self.count();
         // What the index finds is mostly what is wanted. Where it is not, so many more are asked for as are missing, as
         // far as the last ones tell.
+        let mut way = Way::default();
         let mut page = self.left();
         let admitted = self.of_any_time();
         loop {
-            let way = Way {
-                looked,
-                found: self.count() - before,
-            };
             let asked = match self.terms {
                 Some(_) => way.looks_for(self.left()).max(LOOKS_MIN).min(page),
                 None => jobs,
             };
             let asked = asked.min(HITS_MAX);
-            page = page.saturating_mul(LOOKS_GROWTH);
+            page = page.saturating_mul(HITS_GROWTH);
             let next = hits.next(&mut self.connection, asked as usize, &admitted);
             let next = next.await?;
             // No surer than a page: what the filter admits may be otherwise.
@@ -267,9 +274,10 @@ impl Search<'_> {
                 self.take(waiting);
                 return Ok(true);
             };
-            looked += u32::try_from(next.len()).unwrap_or(u32::MAX);
+            way.looked += u32::try_from(next.len()).unwrap_or(u32::MAX);
             let jobs_found = next.into_iter().filter_map(|Hit { job, .. }| job);
             let mut found: Vec<JobSummary> = jobs_found.filter(|job| self.holds(job)).collect();
+            way.found += u32::try_from(found.len()).unwrap_or(u32::MAX);
             let newer = waiting.iter().take_while(|job| job.id >= last).count();
             found.extend(waiting.drain(..newer));
             self.take(found);
@@ -280,7 +288,7 @@ impl Search<'_> {
             if is_over || self.left() == 0 {
                 return Ok(true);
             }
-            if looked >= jobs {
+            if way.looked >= jobs {
                 return Ok(false);
             }
         }

@@ -25,7 +25,7 @@ use crate::store::{
 
 /// Blocks with so many jobs together are opened at first, then with so many times as many as were opened before.
 const OPENED_JOBS: u64 = if cfg!(test) { 20 } else { 4_096 };
-const OPENED_GROWTH: u64 = if cfg!(test) { 2 } else { 512 };
+const OPENED_GROWTH: u64 = if cfg!(test) { 2 } else { 4_096 };
 /// So many of a text's trigrams are asked for at first, the rarest.
 const RAREST_GRAMS: usize = 3;
 /// With so few sets to look up all are, and which of them are rare is seen anew.
@@ -90,7 +90,8 @@ pub(in crate::store) struct Hits {
 impl Hits {
     /// Of those that have also certain terms, from an id on, exclusively, down to another. Gives also the jobs that are
     /// in no block yet as they are, which have to be looked at one by one: both are of one moment, so that none is
-    /// missed that moves from one to the other. None where too many are in no block.
+    /// missed that moves from one to the other. None where too many are in no block. `beside` is an expression, the text
+    /// of which is wanted of that moment too.
     pub(in crate::store) async fn begin(
         connection: &mut AnyConnection,
         sets: Sets,
@@ -98,7 +99,8 @@ impl Hits {
         terms: &[Gram],
         since: Option<String>,
         end: Option<JobId>,
-    ) -> Result<Option<(Hits, BTreeSet<JobId>)>, StoreError> {
+        beside: &str,
+    ) -> Result<(Option<(Hits, BTreeSet<JobId>)>, String), StoreError> {
         let first = since.unwrap_or_default();
         let below = end.map_or_else(|| "g".to_owned(), |end| end.to_string());
         let backend = Backend::of(connection);
@@ -109,14 +111,14 @@ impl Hits {
         };
         // By its key PostgreSQL sees at once that there is nothing in a queue that was long.
         let query = format!(
-            "SELECT {rows} FROM (
+            "SELECT {rows}, {beside} FROM (
                  SELECT id, jobs, last_id, CASE WHEN last_id >= $2 THEN COALESCE((SELECT {part} FROM text_part
                      WHERE block = text_block.id AND first_id < $2 ORDER BY first_id DESC LIMIT 1), '') END AS part
                  FROM text_block WHERE state = 'current' AND last_id >= $1 AND first_id < $2
                  UNION ALL SELECT * FROM (SELECT 0, 0, job_id, NULL FROM text_queue WHERE number > 0
                      AND job_id >= $1 AND job_id < $2 AND text_known <= $3 LIMIT $4) AS waiting) AS block"
         );
-        let (rows,): (String,) = sqlx::query_as(AssertSqlSafe(query))
+        let (rows, beside): (String, String) = sqlx::query_as(AssertSqlSafe(query))
             .bind(first)
             .bind(below)
             .bind(i32::from(!terms.is_empty()))
@@ -128,7 +130,7 @@ impl Hits {
         let rows: Vec<Row> = rows::read(&rows, "list of blocks")?;
         let waiting = rows.iter().filter(|(_, jobs, ..)| jobs.0 == 0).count();
         if waiting as i64 > WAITING_MAX {
-            return Ok(None);
+            return Ok((None, beside));
         }
         let (mut waiting, mut closed) = (BTreeSet::new(), Vec::new());
         for (Number(id), Number(jobs), last, part) in rows {
@@ -137,18 +139,16 @@ impl Hits {
                 continue;
             }
             // Of one with jobs that are not older than the end only those that are.
-            let (jobs, last) = match (end, part) {
-                (Some(end), Some(part)) => (slots_before(id, &part, end)?, end),
-                _ => (jobs, last),
+            let older = match (end, part) {
+                (Some(end), Some(part)) => older_than(id, &part, end)?,
+                _ => Some((jobs, last)),
             };
-            if jobs > 0 {
-                closed.push(Closed {
-                    id,
-                    end: jobs,
-                    last,
-                    is_rest: false,
-                });
-            }
+            closed.extend(older.map(|(end, last)| Closed {
+                id,
+                end,
+                last,
+                is_rest: false,
+            }));
         }
         closed.sort_unstable_by_key(|block| Reverse(block.last));
         let (grams, places) = wanted_grams(text).into_iter().unzip();
@@ -162,7 +162,7 @@ impl Hits {
             seen: (0, 0),
             ready: BTreeMap::new(),
         };
-        Ok(Some((hits, waiting)))
+        Ok((Some((hits, waiting)), beside))
     }
 
     /// The part of all jobs in which the text may stand, as far as blocks were opened.
@@ -430,18 +430,20 @@ fn newest_first(jobs: BTreeMap<JobId, Option<JobSummary>>) -> Vec<Hit> {
     jobs.map(|(id, job)| Hit { id, job }).collect()
 }
 
-/// How many of a block's jobs are older than an id, by the last part that begins with one that is: its number and its
-/// ids, or nothing without one.
-fn slots_before(block: i64, part: &str, id: JobId) -> Result<u32, StoreError> {
+/// How many of a block's jobs are older than an id, and the newest of them, by the last part that begins with one that
+/// is: its number and its ids, or nothing without one.
+fn older_than(block: i64, part: &str, id: JobId) -> Result<Option<(u32, JobId)>, StoreError> {
     let Some((part, ids)) = part.split_once(' ') else {
-        return Ok(0);
+        return Ok(None);
     };
     let part: Option<usize> = part.parse().ok();
     let (Some(part), Ok(ids)) = (part, hex::decode(ids)) else {
         return Err(unreadable("list of jobs", block));
     };
-    let older = part_ids(block, &ids)?.partition_point(|other| *other < id);
-    Ok(u32::try_from(part * PART_JOBS + older).unwrap_or(u32::MAX))
+    let ids = part_ids(block, &ids)?;
+    let older = ids.partition_point(|other| *other < id);
+    let jobs = u32::try_from(part * PART_JOBS + older).unwrap_or(u32::MAX);
+    Ok(ids[..older].last().map(|last| (jobs, *last)))
 }
 
 /// The jobs in slots of blocks, with their blocks, in any order, and those that are admitted.
