@@ -391,7 +391,11 @@ impl Hits {
             let block = self.open.iter_mut().find(|block| block.id == id);
             let block = block.ok_or_else(|| unreadable("list of jobs", id))?;
             block.last = block.last.min(job);
-            self.ready.insert(job, jobs.remove(&job));
+            // One that changed is in a block for each of its texts, perhaps both here.
+            match jobs.remove(&job) {
+                Some(found) => _ = self.ready.insert(job, Some(found)),
+                None => _ = self.ready.entry(job).or_default(),
+            }
         }
         for block in self.closed.iter_mut().filter(|block| block.is_rest) {
             block.is_rest = false;

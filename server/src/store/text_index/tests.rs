@@ -14,6 +14,7 @@ on_each_database!(
     blocks_find_what_a_walk_finds,
     a_changed_text_is_found_and_its_old_one_is_not,
     a_job_is_found_by_how_it_ended_at_last,
+    a_job_that_is_in_two_blocks_is_listed_once,
     what_a_crash_left_is_cleared_away,
     a_block_that_was_taken_for_left_over_does_not_count,
 );
@@ -267,6 +268,30 @@ async fn a_job_is_found_by_how_it_ended_at_last() {
     assert_eq!(count_of(&store, "text_queue").await, 0);
     assert!(found(Some(JobStatus::Succeeded), None).await);
     assert!(!found(failed, None).await);
+}
+
+async fn a_job_that_is_in_two_blocks_is_listed_once() {
+    let (_folder, store) = store().await;
+    insert(&store, 0..16).await;
+    index(&store, 0).await;
+    sqlx::query("UPDATE job SET status = 'aborted'")
+        .execute(&store.write)
+        .await
+        .unwrap();
+    index(&store, 0).await;
+    assert_eq!(count_of(&store, "text_queue").await, 0);
+    assert_eq!(
+        count_of(&store, "text_block WHERE state = 'current'").await,
+        2
+    );
+    let filter = JobFilter {
+        text: Some("s3://in/".to_owned()),
+        ..JobFilter::default()
+    };
+    let all: Vec<JobId> = (0..16).rev().map(id).collect();
+    for limit in [3, 16, 40] {
+        assert_eq!(paged(&store, &filter, limit).await, all);
+    }
 }
 
 async fn what_a_crash_left_is_cleared_away() {
