@@ -101,10 +101,8 @@ impl Store {
         }
         let mut connection = self.read.acquire().await.during("list jobs")?;
         let listing = Listing::of(filter);
-        let (rows, jobs) = (
-            self.backend.rows_as_json(&COLUMNS),
-            listing.jobs(&by_id(limit)),
-        );
+        let jobs = listing.jobs(&by_id(limit));
+        let rows = self.backend.rows_as_json(&COLUMNS);
         let counts = counts::expression(self.backend);
         let text = format!("SELECT {rows}, {counts} FROM ({jobs}) AS job");
         let rows: Vec<(String, String)> = listing.fetch(&mut connection, text).await?;
